@@ -1,0 +1,124 @@
+"""Schema of the `data` and `quality` groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+
+class Modality(Enum):
+    """What one example is: it decides which families can read it."""
+
+    image = "image"  # uint8 [channels, height, width]
+    series = "series"  # float32 [channels, length]
+    table = "table"  # float32 [numeric] and int32 [categorical]
+
+
+class SplitMethod(Enum):
+    """How examples are dealt to train, validation and test."""
+
+    random = "random"
+    stratified = "stratified"
+    grouped = "grouped"
+    time = "time"
+    given = "given"
+
+
+class ColumnKind(Enum):
+    """How a column of a table is read."""
+
+    numeric = "numeric"
+    categorical = "categorical"
+    ignore = "ignore"
+
+
+class Level(Enum):
+    """What a failed quality check does to the pipeline."""
+
+    off = "off"
+    warn = "warn"
+    fail = "fail"
+
+
+@dataclass
+class SplitConfig:
+    """A three-way split; the same seed and the same examples give the same split."""
+
+    # random, stratified (by class), grouped (no group on two sides), time (oldest train, newest test) or given
+    method: SplitMethod = SplitMethod.stratified
+    # share of the examples for validation; with a given test set, of the examples that are not test
+    validation: float = 0.2
+    # share of the examples for test; unused when the source brings its own test set
+    test: float = 0.2
+    seed: int = 0
+    # table source: the column that holds the group, the time or the name of the split
+    column: str | None = None
+
+
+@dataclass
+class DataConfig:
+    """One data set: where it comes from, what it is, how it is split."""
+
+    name: str = MISSING
+    # a name registered in heldout.data.sources
+    source: str = MISSING
+    modality: Modality = MISSING
+    split: SplitConfig = field(default_factory=SplitConfig)
+    # keep at most so many examples, drawn by the split seed; null keeps all
+    limit: int | None = None
+
+
+@dataclass
+class TableData(DataConfig):
+    """A csv or parquet file of the user's."""
+
+    source: str = "table"
+    modality: Modality = Modality.table
+    path: str = MISSING
+    # the column to predict
+    target: str = MISSING
+    # kind by column name; a column not named here is taken by its type
+    columns: dict[str, ColumnKind] = field(default_factory=dict)
+    # column of unique row ids; null numbers the rows
+    id: str | None = None
+    # csv only
+    separator: str = ","
+    encoding: str = "utf-8"
+
+
+@dataclass
+class Check:
+    """One quality check: what a violation does, and where it begins."""
+
+    level: Level = Level.fail
+    # largest value that passes; its meaning is said beside each check of the policy
+    limit: float = 0.0
+
+
+@dataclass
+class QualityConfig:
+    """The policy `validate` enforces on prepared data."""
+
+    # files, shapes, types and hashes agree with the card
+    schema: Check = field(default_factory=Check)
+    # share of missing values in the worst feature
+    missing_values: Check = field(default_factory=Check)
+    # share of validation and test examples whose exact copy is in another split
+    exact_duplicates: Check = field(default_factory=Check)
+    # share of validation and test examples with a near copy (cosine similarity) in train
+    near_duplicates: Check = field(default_factory=Check)
+    # cosine similarity, after standardisation, from which two examples are near copies
+    near_duplicate_similarity: float = 0.999
+    # most frequent class over least frequent class, in train
+    class_imbalance: Check = field(default_factory=Check)
+    # classes absent from a split
+    missing_classes: Check = field(default_factory=Check)
+    # targets outside the card's classes
+    label_range: Check = field(default_factory=Check)
+    # features with one value only in train, as a share of all features
+    constant_features: Check = field(default_factory=Check)
+    # fewest examples of a class in train
+    min_examples_per_class: int = 5
+    too_few_examples: Check = field(default_factory=Check)
