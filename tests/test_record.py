@@ -146,7 +146,8 @@ def test_find_records_follows_a_linked_folder(tmp_path: Path) -> None:
 def test_a_failed_run_has_no_history(tmp_path: Path) -> None:
     write_record(tmp_path, {**INFO, "status": "failed", "error": "the loss is NaN at step 3"})
     read = Record.load(tmp_path)
-    assert read.history.empty and "loss" in read.history
+    assert read.history.empty
+    assert "loss" in read.history
     assert read.prediction_splits == ()
 
 

@@ -119,7 +119,7 @@ class Record:
         return tuple(split for split in SPLITS if split in present)
 
     def predictions_of(self, split: str) -> Predictions:
-        """The predictions of one split as arrays; raises RecordError when there are none or they are wrong."""
+        """The predictions of one split as arrays; raises RecordError when missing or malformed."""
         import pyarrow.compute as pc
 
         table = self._predictions_table
@@ -232,7 +232,7 @@ def write_predictions(path: Path, rows: Mapping[str, PredictionRows]) -> None:
 
 
 def append_predictions(path: Path, rows: Mapping[str, PredictionRows]) -> None:
-    """Add splits to an existing predictions file, as `evaluate` does with test; one already there is replaced."""
+    """Add splits to an existing predictions file, as `evaluate` does with test, or replace them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -283,7 +283,7 @@ def _check_rows(
     classes = probabilities.shape[1]
     if len(set(ids.tolist())) != len(ids):
         raise RecordError(f"{source}, split {split}: ids are not unique; each example may have one row")
-    if len(target) and not (0 <= target.min() and target.max() < classes):
+    if len(target) and not (target.min() >= 0 and target.max() < classes):
         raise RecordError(
             f"{source}, split {split}: targets run from {target.min()} to {target.max()}; "
             f"expected 0 to {classes - 1}"
