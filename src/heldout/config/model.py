@@ -1,16 +1,44 @@
-"""Schema of the `model` group: a dataclass a family."""
+"""Schema of the `model` group: a dataclass a family.
+
+A value out of range is refused when the dataclass is built from the composed config, before anything heavy
+is imported.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import ClassVar
 
 from omegaconf import MISSING
 
 from heldout.config.data import Modality
+from heldout.errors import UserError
 
 EVERY = frozenset(Modality)
 ORDERED = frozenset({Modality.image, Modality.series})
+
+
+class ModelConfigError(UserError):
+    """A value of the `model` group that no model can have."""
+
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        super().__init__(f"model.{key}={value}: expected {expected}")
+
+
+class Head(Enum):
+    """How the feature maps of the last convolution reach the classifier."""
+
+    pool = "pool"  # their mean over all positions: few parameters, blind to position
+    flatten = "flatten"  # every position of every channel
+
+
+class Readout(Enum):
+    """Which states of a recurrent network reach the classifier."""
+
+    last = "last"  # the state after the whole sequence, of each direction
+    mean = "mean"  # the mean over the steps
+    flatten = "flatten"  # the states of every step
 
 
 @dataclass
@@ -21,6 +49,22 @@ class ModelConfig:
     # name of the family, as in reports
     family: str = MISSING
 
+    def _require_at_least(self, minimum: int, *keys: str) -> None:
+        for key in keys:
+            value = getattr(self, key)
+            if value is not None and value < minimum:
+                raise ModelConfigError(key, value, f"a whole number of at least {minimum}")
+
+    def _require_positive(self, *keys: str) -> None:
+        for key in keys:
+            if not getattr(self, key) > 0:
+                raise ModelConfigError(key, getattr(self, key), "a number above 0")
+
+    def _require_each_at_least(self, minimum: int, key: str) -> None:
+        values = getattr(self, key)
+        if any(value < minimum for value in values):
+            raise ModelConfigError(key, values, f"whole numbers of at least {minimum}")
+
 
 @dataclass
 class DeepConfig(ModelConfig):
@@ -28,14 +72,27 @@ class DeepConfig(ModelConfig):
 
     # peak learning rate; the optimizer group reads it from here because a good value depends on the family
     learning_rate: float = 1e-3
+    # share of the units that is zeroed at random while training
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._require_positive("learning_rate")
+        if not 0 <= self.dropout < 1:
+            raise ModelConfigError("dropout", self.dropout, "a share from 0 up to, and without, 1")
 
 
 @dataclass
 class MLPConfig(DeepConfig):
     family: str = "mlp"
-    # units of each hidden layer
-    hidden: list[int] = field(default_factory=lambda: [128, 128])
+    # units of each hidden layer; an empty list is softmax regression
+    hidden: list[int] = field(default_factory=lambda: [256, 256])
+    # tables: units that stand for a categorical column
+    embedding: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_each_at_least(1, "hidden")
+        self._require_at_least(1, "embedding")
 
 
 @dataclass
@@ -46,10 +103,25 @@ class CNNConfig(DeepConfig):
     family: str = "cnn"
     # channels of the convolutions
     width: int = 32
+    # convolutions
     depth: int = 3
-    kernel_size: int = 5
+    # kernel size of each convolution; the last one given serves all that follow
+    kernel_sizes: list[int] = field(default_factory=lambda: [5, 3])
     # stride of each convolution
     stride: int = 2
+    # zeros at each end of each axis; null takes half the kernel, so that only the stride shortens an axis
+    padding: int | None = None
+    head: Head = Head.flatten
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(1, "width", "depth", "stride")
+        self._require_at_least(0, "padding")
+        self._require_each_at_least(1, "kernel_sizes")
+        if not 1 <= len(self.kernel_sizes) <= self.depth:
+            raise ModelConfigError(
+                "kernel_sizes", self.kernel_sizes, f"1 to {self.depth} sizes (model.depth={self.depth})"
+            )
 
 
 @dataclass
@@ -57,9 +129,17 @@ class RecurrentConfig(DeepConfig):
     """Steps of a series, or rows of an image, read in order."""
 
     accepts: ClassVar[frozenset[Modality]] = ORDERED
+    # units of the state, in each direction
     width: int = 64
+    # layers, each reading the states of the one below
     depth: int = 1
+    # read from both ends
     bidirectional: bool = False
+    readout: Readout = Readout.last
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(1, "width", "depth")
 
 
 @dataclass
@@ -82,12 +162,22 @@ class ResNetConfig(DeepConfig):
     """Residual blocks: convolutional on images and series, dense on tables."""
 
     family: str = "resnet"
-    width: int = 32
-    # residual blocks
+    # channels of the first stage, doubled in each of the two that follow; tables: units of every layer
+    width: int = 16
+    # residual blocks, spread over the stages
     depth: int = 3
-    kernel_size: int = 5
+    # odd, so that a convolution keeps the length
+    kernel_size: int = 3
     # false gives the plain network of the same layers
     skip: bool = True
+    # tables: units that stand for a categorical column
+    embedding: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(1, "width", "depth", "kernel_size", "embedding")
+        if self.kernel_size % 2 == 0:
+            raise ModelConfigError("kernel_size", self.kernel_size, "an odd number")
 
 
 @dataclass
@@ -95,11 +185,22 @@ class TransformerConfig(DeepConfig):
     """Encoder over steps (series), patches (images) or features (tables)."""
 
     family: str = "transformer"
+    # units of a token
     width: int = 64
+    # encoder blocks
     depth: int = 2
+    # attention heads; they share the width equally
     heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 2
     # side of a square patch (images), steps in a token (series)
     patch: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(1, "width", "depth", "heads", "expansion", "patch")
+        if self.width % self.heads:
+            raise ModelConfigError("heads", self.heads, f"a divisor of model.width={self.width}")
 
 
 @dataclass
@@ -109,6 +210,8 @@ class BaselineConfig(ModelConfig):
 
 @dataclass
 class MajorityConfig(BaselineConfig):
+    """The class frequencies of train, whatever the input."""
+
     family: str = "majority"
 
 
@@ -119,25 +222,41 @@ class LogisticConfig(BaselineConfig):
     C: float = 1.0
     max_iter: int = 1000
 
+    def __post_init__(self) -> None:
+        self._require_positive("C")
+        self._require_at_least(1, "max_iter")
+
 
 @dataclass
 class KNNConfig(BaselineConfig):
     family: str = "knn"
     neighbors: int = 5
 
+    def __post_init__(self) -> None:
+        self._require_at_least(1, "neighbors")
+
 
 @dataclass
 class RandomForestConfig(BaselineConfig):
     family: str = "random_forest"
     trees: int = 500
+    # null grows each tree until its leaves are pure
     max_depth: int | None = None
+
+    def __post_init__(self) -> None:
+        self._require_at_least(1, "trees", "max_depth")
 
 
 @dataclass
 class HistGradientBoostingConfig(BaselineConfig):
     family: str = "hist_gradient_boosting"
+    # rounds of boosting, each a tree a class
     iterations: int = 100
     learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        self._require_at_least(1, "iterations")
+        self._require_positive("learning_rate")
 
 
 FAMILIES: tuple[type[ModelConfig], ...] = (

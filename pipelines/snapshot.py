@@ -1,0 +1,15 @@
+"""Stage `snapshot`: the config of every downstream stage, composed into a file of its own."""
+
+import sys
+from pathlib import Path
+
+from heldout.app import complain
+from heldout.config.snapshot import write_snapshots
+from heldout.errors import UserError
+
+if __name__ == "__main__":
+    try:
+        count = write_snapshots(Path("snapshots"))
+    except UserError as error:
+        sys.exit(complain(error))
+    sys.stdout.write(f"{count} configs composed\n")

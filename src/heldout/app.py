@@ -1,0 +1,171 @@
+"""Runs a pipeline stage from a Hydra command line or from a snapshot.
+
+Everything here is light: a config is composed and checked before any library that computes is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heldout import warm
+from heldout.errors import USER_ERROR_EXIT_CODE, UserError
+
+SNAPSHOT_FLAG = "--snapshot"
+# sweeps over values can be endless; groups are checked in every combination, values up to here
+MAX_CHECKED_COMBINATIONS = 64
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's name and the function, `module:name`, that runs it on a typed config."""
+
+    name: str
+    target: str
+    # whether `out: null` means Hydra's output folder
+    writes_to_output_dir: bool = False
+    # whether a warm process saves it the import of torch and its like
+    heavy: bool = False
+
+    def function(self) -> Callable[[Any], int | None]:
+        module, _, name = self.target.partition(":")
+        function: Callable[[Any], int | None] = getattr(importlib.import_module(module), name)
+        return function
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("prepare", "heldout.stages.prepare:run"),
+        Stage("validate", "heldout.stages.validate:run", writes_to_output_dir=True),
+        Stage("train", "heldout.training.train:run", writes_to_output_dir=True, heavy=True),
+        Stage("evaluate", "heldout.training.evaluate:run", heavy=True),
+        Stage("compare", "heldout.stages.compare:run"),
+        Stage("report", "heldout.stages.report:run"),
+    )
+}
+
+
+def main(stage_name: str, argv: Sequence[str] | None = None) -> int:
+    """Runs a stage with Hydra overrides or `--snapshot FILE`; returns its exit code.
+
+    0: done. 2: a mistake of the user's, said in one message on standard error. Anything else: a failure.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    stage = STAGES[stage_name]
+    try:
+        if SNAPSHOT_FLAG in arguments:
+            return _run_snapshot(stage, arguments)
+        return _run_hydra(stage, arguments)
+    except UserError as error:
+        return complain(error)
+
+
+def complain(error: UserError) -> int:
+    """Says a user's mistake on standard error; returns the exit code for it."""
+    sys.stderr.write(f"heldout: {error}\n")
+    return USER_ERROR_EXIT_CODE
+
+
+def configure_logging() -> None:
+    """Plain progress lines on standard output, for runs that Hydra does not log."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    for name in ("alembic", "mlflow.store.db.utils", "pytorch_lightning", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _run_snapshot(stage: Stage, arguments: list[str]) -> int:
+    from heldout.config.snapshot import load_snapshot
+
+    parser = argparse.ArgumentParser(prog=f"pipelines/{stage.name}.py")
+    parser.add_argument(SNAPSHOT_FLAG, type=Path, required=True)
+    path = parser.parse_args(arguments).snapshot
+    if stage.heavy:
+        code = warm.forward(["-m", "heldout", "stage", stage.name, SNAPSHOT_FLAG, str(path)])
+        if code is not None:
+            return code
+    configure_logging()
+    return stage.function()(load_snapshot(path, stage.name)) or 0
+
+
+def _run_hydra(stage: Stage, arguments: list[str]) -> int:
+    import hydra
+    from hydra._internal.utils import get_args_parser
+    from omegaconf import DictConfig
+
+    from heldout.config.compose import HYDRA_VERSION_BASE, conf_dir, to_stage
+
+    parsed = get_args_parser().parse_args(arguments)
+    if not (parsed.hydra_help or parsed.shell_completion):
+        _precheck(stage, parsed.overrides, parsed.multirun)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    failures: list[int] = []
+
+    def task(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        configure_logging()
+        try:
+            typed = to_stage(config)
+            if stage.writes_to_output_dir and typed.out is None:
+                typed.out = HydraConfig.get().runtime.output_dir
+            code = stage.function()(typed) or 0
+        except UserError as error:
+            code = complain(error)
+        if code:
+            # said, not raised: the other jobs of a multirun go on
+            failures.append(code)
+
+    sys.argv = [f"pipelines/{stage.name}.py", *arguments]
+    hydra.main(config_path=str(conf_dir()), config_name=stage.name, version_base=HYDRA_VERSION_BASE)(task)()
+    return failures[0] if failures else 0
+
+
+def _precheck(stage: Stage, overrides: list[str], multirun: bool) -> None:
+    # before Hydra makes a folder, so that a mistake leaves nothing behind
+    from heldout.config.compose import compose_stage, hydra_session
+
+    with hydra_session():
+        for combination in _combinations(overrides) if multirun else [overrides]:
+            compose_stage(stage.name, [o for o in combination if not _of_hydra(o)])
+
+
+def _of_hydra(override: str) -> bool:
+    return override.lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def _combinations(overrides: list[str]) -> list[list[str]]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from heldout.config.errors import explain
+
+    try:
+        parsed = OverridesParser.create().parse_overrides([o for o in overrides if not _of_hydra(o)])
+    except Exception as error:
+        raise explain(error) from error
+    choices = [_choices(override) for override in parsed]
+    product = itertools.product(*choices)
+    return [list(combination) for combination in itertools.islice(product, MAX_CHECKED_COMBINATIONS)]
+
+
+def _choices(override: Any) -> list[str]:
+    from hydra.core.override_parser.types import Glob, IntervalSweep
+
+    from heldout.config.compose import group_options
+
+    if not override.is_sweep_override():
+        return [override.input_line]
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [f"{override.key_or_group}={value.start}", f"{override.key_or_group}={value.end}"]
+    if isinstance(value, Glob):
+        return [f"{override.key_or_group}={name}" for name in value.filter(group_options(override.key_or_group))]
+    return [f"{override.key_or_group}={choice}" for choice in override.sweep_string_iterator()]

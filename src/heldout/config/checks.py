@@ -1,0 +1,143 @@
+"""What types cannot say: ranges, and values that do not go together. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from heldout.config.data import DataConfig, SplitConfig, SplitMethod, TableData
+from heldout.config.model import FAMILIES
+from heldout.config.stages import TrainConfig
+from heldout.config.training import Accelerator
+
+Rule = tuple[Callable[[Any], bool], str]
+
+POSITIVE: Rule = (lambda value: value > 0, "more than 0")
+AT_LEAST_ZERO: Rule = (lambda value: value >= 0, "0 or more")
+BELOW_ONE: Rule = (lambda value: 0 <= value < 1, "0 or more and below 1")
+SHARE: Rule = (lambda value: 0 < value < 1, "between 0 and 1")
+
+# by the name of the key, wherever it stands
+RULES: dict[str, Rule] = {
+    "learning_rate": POSITIVE,
+    "dropout": BELOW_ONE,
+    "label_smoothing": BELOW_ONE,
+    "width": POSITIVE,
+    "depth": POSITIVE,
+    "heads": POSITIVE,
+    "patch": POSITIVE,
+    "kernel_size": POSITIVE,
+    "kernel_sizes": (lambda value: value and all(v > 0 for v in value), "a list of whole numbers above 0"),
+    "stride": POSITIVE,
+    "hidden": (lambda value: value and all(v > 0 for v in value), "a list of whole numbers above 0"),
+    "neighbors": POSITIVE,
+    "trees": POSITIVE,
+    "iterations": POSITIVE,
+    "max_iter": POSITIVE,
+    "C": POSITIVE,
+    "max_epochs": POSITIVE,
+    "batch_size": POSITIVE,
+    "eval_batch_size": POSITIVE,
+    "patience": POSITIVE,
+    "gradient_clip": POSITIVE,
+    "train_subset": POSITIVE,
+    "threads": POSITIVE,
+    "devices": POSITIVE,
+    "limit": POSITIVE,
+    "checkpoint_seconds": AT_LEAST_ZERO,
+    "weight_decay": AT_LEAST_ZERO,
+    "momentum": BELOW_ONE,
+    "warmup": BELOW_ONE,
+    "confidence": SHARE,
+    "bootstrap_samples": POSITIVE,
+    "seeds": (lambda value: value and len(set(value)) == len(value), "at least one seed, none twice"),
+    "monitor": (lambda value: value in ("loss", "accuracy"), "loss or accuracy, both of validation"),
+}
+
+
+def check(config: Any) -> list[str]:
+    """Every reason why a typed config cannot be run; an empty list when there is none."""
+    problems = list(_out_of_range(config, ""))
+    data = getattr(config, "data", None)
+    if isinstance(data, DataConfig):
+        problems += _split(data.split)
+        if isinstance(data, TableData):
+            problems += _table(data)
+    if isinstance(config, TrainConfig):
+        problems += _train(config)
+    return problems
+
+
+def _out_of_range(node: Any, parent: str) -> Iterator[str]:
+    for item in fields(node):
+        value = getattr(node, item.name)
+        key = f"{parent}.{item.name}" if parent else item.name
+        if is_dataclass(value):
+            yield from _out_of_range(value, key)
+        elif value is not None and item.name in RULES and type(value) is not dict:
+            accepts, expected = RULES[item.name]
+            if not accepts(value):
+                yield f"{key}={value}: expected {expected}."
+
+
+def _split(split: SplitConfig) -> Iterator[str]:
+    for name in ("validation", "test"):
+        share = getattr(split, name)
+        if not 0 < share < 1:
+            yield f"data.split.{name}={share}: expected a share of the examples, between 0 and 1."
+    if split.validation + split.test >= 1:
+        yield (
+            f"data.split.validation={split.validation} and data.split.test={split.test} leave nothing to train on; "
+            "expected a sum below 1."
+        )
+
+
+def _table(data: TableData) -> Iterator[str]:
+    if data.split.method in (SplitMethod.grouped, SplitMethod.time, SplitMethod.given) and not data.split.column:
+        yield (
+            f"data.split.method={data.split.method.name} needs data.split.column, the column that holds the "
+            f"{ {'grouped': 'group', 'time': 'time', 'given': 'name of the split'}[data.split.method.name] }."
+        )
+    path = Path(data.path)
+    if not path.is_file():
+        yield f"data.path={data.path}: there is no such file; expected a csv or parquet file."
+        return
+    if path.suffix not in (".csv", ".tsv", ".txt"):
+        return
+    try:
+        with path.open(encoding=data.encoding, newline="") as lines:
+            header = next(csv.reader(lines, delimiter=data.separator), [])
+    except (UnicodeDecodeError, LookupError) as error:
+        yield f"data.path={data.path}: cannot be read as data.encoding={data.encoding}: {error}."
+        return
+    if not header:
+        yield f"data.path={data.path}: the file is empty; expected a header line and rows."
+        return
+    wanted = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
+    wanted |= {"data.columns": name for name in data.columns if name not in header}
+    for key, column in wanted.items():
+        if column is not None and column not in header:
+            shown = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
+            yield f"{key}={column}: there is no such column in {data.path}. Its columns: {shown}."
+
+
+def _train(config: TrainConfig) -> Iterator[str]:
+    modality = config.data.modality
+    if modality not in type(config.model).accepts:
+        yield (
+            f"model={config.model.family} with data={config.data.name}: the data set is a {modality.name}, which this "
+            f"family cannot read. Expected one of: {', '.join(_families_for(config.data))}."
+        )
+    heads = getattr(config.model, "heads", None)
+    width = getattr(config.model, "width", None)
+    if heads and width and width % heads:
+        yield f"model.width={width} with model.heads={heads}: expected a width that the heads divide."
+    if config.trainer.devices > 1 and config.trainer.accelerator is Accelerator.mps:
+        yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."
+
+
+def _families_for(data: DataConfig) -> list[str]:
+    return [str(family.family) for family in FAMILIES if data.modality in family.accepts]

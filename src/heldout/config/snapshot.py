@@ -1,0 +1,138 @@
+"""Composes the config of every downstream stage into a file of its own.
+
+`dvc repro` does not compose Hydra configs, so a stage that named a group file as its dependency would miss an edit in
+any other. The stage `snapshot` depends on all of conf/ and writes what each stage would be given; the stages depend on
+these files. An edit then changes just the snapshots it reaches, and a comment changes none.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from heldout.config.compose import compose_stage, conf_dir, dump, hydra_session, load_node, to_stage
+from heldout.config.errors import ConfigError, explain
+
+# where results go does not change them: these are read afresh when the stage runs
+NOT_CONTENT = ("tracking", "resume")
+# a classical model has neither, so that an edit there does not rerun it
+DEEP_ONLY = ("optimizer", "schedule", "trainer")
+LEFT_OUT = (*NOT_CONTENT, *DEEP_ONLY)
+
+
+@dataclass
+class Pairs:
+    """Every model on every data set."""
+
+    data: list[str]
+    model: list[str]
+
+
+@dataclass
+class Matrix:
+    """What the pipeline runs: conf/matrix.yaml."""
+
+    data: list[str]
+    ordered: Pairs
+    tables: Pairs
+    overrides: list[str]
+
+
+def read_matrix(path: Path) -> Matrix:
+    """The matrix of data sets and models.
+
+    Raises:
+        ConfigError: a key is unknown, missing or of the wrong type, or a data set is not in `data`.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        matrix = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Matrix), content))
+    except OSError as error:
+        raise ConfigError(f"no matrix at '{path}': {error.strerror}.") from error
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"{path}: {explain(error)}") from error
+    assert isinstance(matrix, Matrix)
+    used = [*matrix.ordered.data, *matrix.tables.data]
+    if sorted(used) != sorted(matrix.data):
+        raise ConfigError(
+            f"{path}: data={matrix.data} but ordered.data and tables.data hold {used}; expected the same data sets, "
+            "each in one of the two."
+        )
+    return matrix
+
+
+def write_snapshots(out: Path) -> int:
+    """Writes all snapshots below `out`, replacing what was there; returns how many.
+
+    Raises:
+        ConfigError: any config cannot be used; nothing is written then.
+    """
+    matrix = read_matrix(conf_dir() / "matrix.yaml")
+    with hydra_session():
+        snapshots = dict(_snapshots(matrix))
+    shutil.rmtree(out, ignore_errors=True)
+    for name, content in snapshots.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return len(snapshots)
+
+
+def _snapshots(matrix: Matrix) -> Iterator[tuple[str, str]]:
+    for data in matrix.data:
+        prepared = f"data/prepared/{data}"
+        yield _snapshot("prepare", data, [f"data={data}", f"out={prepared}"])
+        quality = f"out=data/quality/{data}.json"
+        yield _snapshot("validate", data, [f"data={data}", f"prepared={prepared}", quality])
+    for pairs in (matrix.ordered, matrix.tables):
+        for data in pairs.data:
+            for model in pairs.model:
+                run = [f"data={data}", f"model={model}", f"prepared=data/prepared/{data}", f"out=runs/{data}/{model}"]
+                name = f"name={data}-{model}"
+                yield _snapshot("train", f"{data}-{model}", [*run, name, *matrix.overrides])
+            only = f"only=[{','.join(pairs.model)}]"
+            prepared = f"prepared=data/prepared/{data}"
+            yield _snapshot("evaluate", data, [f"runs=runs/{data}", f"out=records/{data}", prepared, only])
+            yield _snapshot("compare", data, [f"records=records/{data}", f"out=comparisons/{data}", only])
+    comparisons = ",".join(f"comparisons/{data}" for data in matrix.data)
+    yield _snapshot("report", "report", [f"comparisons=[{comparisons}]"])
+
+
+def _snapshot(stage: str, name: str, overrides: list[str]) -> tuple[str, str]:
+    config = compose_stage(stage, overrides)
+    return f"{stage}/{name}.yaml", content_of(config, stage)
+
+
+def content_of(config: DictConfig, stage: str) -> str:
+    """What a stage's result depends on, as YAML: its config less the places results are sent to."""
+    left_out = list(NOT_CONTENT)
+    if stage == "train" and to_stage(config).is_baseline:
+        left_out += DEEP_ONLY
+    kept = yaml.safe_load(dump(config, stage))
+    for key in left_out:
+        kept.pop(key, None)
+        kept["schema"].pop(key, None)
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+
+
+def load_snapshot(path: Path, stage: str) -> Any:
+    """The typed config of a snapshot, completed by what a snapshot leaves out, as conf/ has it now.
+
+    Raises:
+        ConfigError: the file is not a snapshot of this stage, or conf/ cannot be composed.
+    """
+    node = load_node(path, stage)
+    absent = [group for group in LEFT_OUT if group in node and OmegaConf.is_missing(node, group)]
+    if absent:
+        with hydra_session():
+            defaults = compose_stage("train", [])
+        for group in absent:
+            node[group] = defaults[group]
+    return to_stage(node)

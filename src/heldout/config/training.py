@@ -1,0 +1,120 @@
+"""Schema of the `task`, `optimizer`, `schedule` and `trainer` groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+
+@dataclass
+class TaskConfig:
+    name: str = MISSING
+
+
+@dataclass
+class ClassifyConfig(TaskConfig):
+    """Choose one of the card's classes; the loss is cross-entropy."""
+
+    name: str = "classify"
+    # Szegedy et al. 2016, section 7; in training only, never in the measured loss
+    label_smoothing: float = 0.0
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = MISSING
+    # null for a classical model, which has no optimizer
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
+
+
+@dataclass
+class AdamConfig(OptimizerConfig):
+    """Kingma and Ba 2015."""
+
+    name: str = "adam"
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    # one kernel for all parameters: about a third off a step of a small net
+    fused: bool = True
+
+
+@dataclass
+class AdamWConfig(AdamConfig):
+    """Loshchilov and Hutter 2019: weight decay apart from the gradient."""
+
+    name: str = "adamw"
+    weight_decay: float = 0.01
+
+
+@dataclass
+class SGDConfig(OptimizerConfig):
+    name: str = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = True
+
+
+@dataclass
+class ScheduleConfig:
+    """Factor on the learning rate, step by step."""
+
+    name: str = MISSING
+    # share of the steps over which the rate rises linearly from 0
+    warmup: float = 0.0
+
+
+@dataclass
+class ConstantConfig(ScheduleConfig):
+    name: str = "constant"
+
+
+@dataclass
+class CosineConfig(ScheduleConfig):
+    """Loshchilov and Hutter 2017, one period."""
+
+    name: str = "cosine"
+    warmup: float = 0.05
+    # rate at the last step, as a share of the peak
+    final: float = 0.0
+
+
+class Accelerator(Enum):
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+    mps = "mps"
+
+
+class Mode(Enum):
+    min = "min"
+    max = "max"
+
+
+@dataclass
+class TrainerConfig:
+    """How long, in what portions, on what, and what is kept."""
+
+    max_epochs: int = 30
+    batch_size: int = 100
+    # batch for measuring; changes nothing but speed and memory
+    eval_batch_size: int = 1000
+    # validation metric that decides which epoch is kept
+    monitor: str = "loss"
+    mode: Mode = Mode.min
+    # stop after so many epochs without a better validation value; null trains to the end
+    patience: int | None = None
+    # largest norm of the gradient; null does not clip
+    gradient_clip: float | None = None
+    # training examples on which the gap is measured each epoch; null takes as many as validation has
+    train_subset: int | None = None
+    accelerator: Accelerator = Accelerator.auto
+    devices: int = 1
+    # as Lightning names them: 32-true, bf16-mixed, 16-mixed
+    precision: str = "32-true"
+    # CPU threads of a fit; null leaves the choice to torch
+    threads: int | None = None
+    # bit-for-bit repeatable on a GPU too, at some cost
+    deterministic: bool = False
+    # a checkpoint to resume from is written at the first end of an epoch after so many seconds
+    checkpoint_seconds: float = 5.0

@@ -1,0 +1,207 @@
+"""What happens around the steps of a fit: measuring, keeping the best epoch, checkpoints, and early ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from heldout.config.training import Mode
+from heldout.tasks.classify import MEASURED_SPLITS, Classify
+from heldout.training.errors import Diverged, Interrupted
+from heldout.training.fitted import LogMetrics, grouped
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, float | int | str]
+# steps between two looks at the losses: a look waits for the device
+STEPS_PER_LOOK = 50
+SECONDS_PER_LINE = 2.0
+
+
+class History(Callback):
+    """A row per epoch and split, logged as it comes; goes on where a resumed run left off."""
+
+    def __init__(self, log: LogMetrics, name: str) -> None:
+        self.rows: list[Row] = []
+        self._log = log
+        self._name = name
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+        self._last_line = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of fitting, over all starts of this run."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classify)
+        epoch = trainer.current_epoch + 1
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        common: Row = {"step": trainer.global_step, "learning_rate": rate, "seconds": self.seconds}
+        for split in MEASURED_SPLITS:
+            self.rows.append({"epoch": epoch, "split": split, **pl_module.measured[split], **common})
+        self._log({**grouped(pl_module.measured), "optimizer/learning_rate": rate}, epoch)
+        self._say(epoch, trainer.max_epochs or epoch, pl_module.measured)
+
+    def _say(self, epoch: int, epochs: int, measured: dict[str, dict[str, float]]) -> None:
+        now = time.monotonic()
+        if now - self._last_line < SECONDS_PER_LINE and epoch not in (1, epochs):
+            return
+        self._last_line = now
+        train, validation = measured["train"], measured["validation"]
+        logger.info(
+            "%s  epoch %d/%d  loss %.4f / %.4f  accuracy %.4f / %.4f  (train / validation)  %.1f s",
+            self._name,
+            epoch,
+            epochs,
+            train["loss"],
+            validation["loss"],
+            train["accuracy"],
+            validation["accuracy"],
+            self.seconds,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+        self._seconds_before = state_dict["seconds"]
+
+
+class KeepBest(Callback):
+    """Holds the weights of the epoch with the best validation value."""
+
+    def __init__(self, monitor: str, mode: Mode) -> None:
+        self.monitor = monitor
+        self.mode = mode
+        self.epoch = 0
+        self.value = float("nan")
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classify)
+        value = pl_module.measured["validation"][self.monitor]
+        better = value < self.value if self.mode is Mode.min else value > self.value
+        if better or not self.weights:
+            self.epoch = trainer.current_epoch + 1
+            self.value = value
+            state = pl_module.network.state_dict()
+            self.weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "value": self.value, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epoch, self.value = state_dict["epoch"], state_dict["value"]
+        self.weights = state_dict["weights"]
+
+
+class Checkpoints(Callback):
+    """Writes the state to resume from, at the end of an epoch, when enough time has passed."""
+
+    def __init__(self, path: Path, every_seconds: float) -> None:
+        self.path = path
+        self.every_seconds = every_seconds
+        self._last = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if time.monotonic() - self._last < self.every_seconds:
+            return
+        self._last = time.monotonic()
+        partial = self.path.with_suffix(".partial")
+        trainer.save_checkpoint(partial)
+        # a kill during the write leaves the earlier checkpoint whole
+        os.replace(partial, self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rng": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        torch.set_rng_state(state_dict["rng"])
+
+
+class FiniteLoss(Callback):
+    """Ends a run whose loss is no longer a number, naming the step and the likely cause."""
+
+    def __init__(self) -> None:
+        self._first_step = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Classify)
+        if len(pl_module.step_losses) >= STEPS_PER_LOOK:
+            self._look(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classify)
+        self._look(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classify)
+        self._look(trainer, pl_module)
+
+    def _look(self, trainer: Trainer, module: Classify) -> None:
+        if not module.step_losses:
+            return
+        losses = torch.stack(module.step_losses)
+        first_step = trainer.global_step - len(module.step_losses) + 1
+        module.step_losses = []
+        bad = (~torch.isfinite(losses)).nonzero()
+        if len(bad) == 0:
+            return
+        index = int(bad[0])
+        raise Diverged(_cause(float(losses[index]), first_step + index, trainer, module))
+
+
+def _cause(loss: float, step: int, trainer: Trainer, module: Classify) -> str:
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    broken = [n for n, p in module.network.named_parameters() if not bool(torch.isfinite(p).all())]
+    where = f"{len(broken)} parameters are not finite, first {broken[0]}" if broken else "the weights are finite"
+    return (
+        f"the loss became {loss} at step {step} (epoch {trainer.current_epoch + 1}); {where}. "
+        f"The learning rate was {rate:g}: try a smaller model.learning_rate, a trainer.gradient_clip, or "
+        "look for extreme values in the data with the validate stage."
+    )
+
+
+class StopOnSignal(Callback):
+    """Ends a fit between two batches once a signal has arrived."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes SIGINT and SIGTERM while a fit runs, and gives them back."""
+
+        def receive(number: int, _: FrameType | None) -> None:
+            self.received = number
+
+        previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -1,0 +1,139 @@
+"""Fits a network with Lightning."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
+
+from heldout.config.model import DeepConfig
+from heldout.config.stages import TrainConfig
+from heldout.config.training import ClassifyConfig
+from heldout.data.batches import Batches
+from heldout.data.card import Card
+from heldout.data.store import Split
+from heldout.models import build, load_weights, save_weights
+from heldout.tasks.classify import Classify
+from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepBest, StopOnSignal
+from heldout.training.fitted import FitInputs, Fitted, LogMetrics
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "last.ckpt"
+WEIGHTS = "weights.safetensors"
+
+
+def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log: LogMetrics, name: str) -> Fitted:
+    """Fits the network of `config` once; goes on from the checkpoint in `folder` if there is one.
+
+    Raises:
+        Diverged: the loss is no longer a number.
+        Interrupted: a signal arrived; `folder` holds the checkpoint to resume from.
+    """
+    _prepare_torch(config, seed)
+    assert isinstance(config.model, DeepConfig) and isinstance(config.task, ClassifyConfig)
+    network = build(config.model, data.card)
+    module = Classify(network, len(data.card.classes), config.task, config.optimizer, config.schedule)
+    history = History(log, name)
+    best = KeepBest(config.trainer.monitor, config.trainer.mode)
+    stop = StopOnSignal()
+    checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
+    callbacks: list[Callback] = [FiniteLoss(), history, best, *_early_stopping(config), checkpoints, stop]
+    trainer = _trainer(config, callbacks, folder)
+    with stop.listening(), warnings.catch_warnings():
+        # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
+        warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
+        trainer.fit(module, *_loaders(config, data, seed), ckpt_path=_checkpoint(folder, name), weights_only=True)
+    seconds = history.seconds
+    network.load_state_dict(best.weights)
+    save_weights(network, folder / WEIGHTS)
+    batch_size = config.trainer.eval_batch_size
+    splits = {"train": data.train_subset, "validation": data.validation}
+    return Fitted(
+        history=history.rows,
+        probabilities={split: predict(network, of, batch_size) for split, of in splits.items()},
+        kept_epoch=best.epoch,
+        epochs=int(history.rows[-1]["epoch"]),
+        steps=trainer.global_step,
+        parameters=sum(p.numel() for p in network.parameters()),
+        seconds=seconds,
+        model_file=folder / WEIGHTS,
+    )
+
+
+def load_network(config: DeepConfig, card: Card, weights: Path) -> nn.Module:
+    """The trained network of a record, on the CPU."""
+    network = build(config, card)
+    load_weights(network, weights)
+    return network
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, split: Split, batch_size: int) -> np.ndarray:
+    """Class probabilities float32 `[examples, classes]`, in the order of the split, in evaluation mode."""
+    network.eval()
+    device = next(network.parameters()).device
+    rows = []
+    for batch in Batches(split.inputs, split.target, batch_size, shuffle=False, seed=0):
+        inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
+        rows.append(torch.softmax(network(inputs).float(), dim=1).cpu())
+    return np.asarray(torch.cat(rows).numpy())
+
+
+def _prepare_torch(config: TrainConfig, seed: int) -> None:
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    seed_everything(seed, verbose=False)
+
+
+def _loaders(config: TrainConfig, data: FitInputs, seed: int) -> tuple[Any, list[Any]]:
+    size = config.trainer.eval_batch_size
+    train = Batches(data.train.inputs, data.train.target, config.trainer.batch_size, shuffle=True, seed=seed)
+    # in the order of heldout.tasks.classify.MEASURED_SPLITS
+    measured = [
+        Batches(split.inputs, split.target, size, shuffle=False, seed=0)
+        for split in (data.train_subset, data.validation)
+    ]
+    return train, measured
+
+
+def _early_stopping(config: TrainConfig) -> list[Callback]:
+    if config.trainer.patience is None:
+        return []
+    monitor = f"validation/{config.trainer.monitor}"
+    return [EarlyStopping(monitor, mode=config.trainer.mode.name, patience=config.trainer.patience)]
+
+
+def _trainer(config: TrainConfig, callbacks: list[Callback], folder: Path) -> Trainer:
+    settings = config.trainer
+    return Trainer(
+        accelerator=settings.accelerator.name,
+        devices=settings.devices,
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_epochs=settings.max_epochs,
+        gradient_clip_val=settings.gradient_clip,
+        deterministic=settings.deterministic,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        # tracking, checkpoints and progress are ours: they must survive what Lightning's do not
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _checkpoint(folder: Path, name: str) -> str | None:
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return None
+    logger.info("%s  goes on from its last checkpoint", name)
+    return str(path)

@@ -1,0 +1,26 @@
+"""How a fit can end before its time."""
+
+from __future__ import annotations
+
+from heldout.errors import UserError
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number; the run ends as failed."""
+
+
+class Interrupted(Exception):
+    """SIGTERM or SIGINT arrived; the run can be resumed from its last checkpoint."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell says it: 128 + the signal."""
+        return 128 + self.signal_number
+
+
+class AlreadyRunning(UserError):
+    """The same configuration is being trained by another process."""

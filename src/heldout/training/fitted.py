@@ -1,0 +1,55 @@
+"""What one fit hands to the record, deep or classical."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heldout.data.card import Card
+from heldout.data.store import Split
+
+# logs metrics by name at an epoch
+LogMetrics = Callable[[dict[str, float], int], None]
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """The data of a fit: train, the fixed part of train on which the gap is measured, and validation."""
+
+    card: Card
+    train: Split
+    train_subset: Split
+    validation: Split
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a fit.
+
+    history: a row per epoch and split. probabilities: by split, float32 [examples, classes], at the kept epoch.
+    seconds: of fitting, measuring included.
+    """
+
+    history: list[dict[str, Any]]
+    probabilities: dict[str, np.ndarray]
+    kept_epoch: int
+    epochs: int
+    steps: int
+    parameters: int | None
+    seconds: float
+    model_file: Path
+
+
+def grouped(measured: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Metrics by split as `split/name`, and their gaps as `gap/name`: a slash makes a group in the MLflow UI.
+
+    A gap is train minus validation: of accuracy it is positive, of loss negative, when a model overfits.
+    """
+    values = {f"{split}/{name}": value for split, of in measured.items() for name, value in of.items()}
+    for name, value in measured["train"].items():
+        values[f"gap/{name}"] = value - measured["validation"][name]
+    return values

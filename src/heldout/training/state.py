@@ -1,0 +1,95 @@
+"""Where an unfinished configuration keeps what the next start goes on from.
+
+Below `.heldout/state/<key>`: one folder a seed with its checkpoint and, once fitted, its record. The key is a hash of
+config, data and code, so that only the very same work is ever continued. The folder is removed when all is done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from heldout.record import RECORD_FILE
+from heldout.training.errors import AlreadyRunning
+
+STATE_ROOT = Path(".heldout/state")
+RUNS_FILE = "mlflow.json"
+
+
+class RunState:
+    """The state folder of one configuration."""
+
+    def __init__(self, key: str, root: Path = STATE_ROOT) -> None:
+        self.folder = root / key
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process.
+
+        Raises:
+            AlreadyRunning: another process trains the same configuration.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # beside the folder, which is removed while the lock is held
+        path = self.folder.with_suffix(".lock")
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise AlreadyRunning(
+                    f"this configuration is being trained by process {file.read() or 'unknown'}; "
+                    "expected it to be free. Wait for that process or stop it, then run the same command again."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def seed_folder(self, seed: int) -> Path:
+        folder = self.folder / f"seed-{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def record_folder(self, seed: int) -> Path:
+        return self.seed_folder(seed) / "record"
+
+    def is_done(self, seed: int) -> bool:
+        """Whether this seed ended, well or not, in an earlier start."""
+        return (self.record_folder(seed) / RECORD_FILE).is_file()
+
+    def run_id(self, name: str) -> str | None:
+        """The MLflow run that an earlier start began under this name."""
+        value: str | None = self._runs().get(name)
+        return value
+
+    def remember_run(self, name: str, run_id: str) -> None:
+        path = self.folder / RUNS_FILE
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({**self._runs(), name: run_id}), encoding="utf-8")
+        os.replace(partial, path)
+
+    def _runs(self) -> dict[str, Any]:
+        path = self.folder / RUNS_FILE
+        runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return runs
+
+    def deliver(self, seeds: list[int], out: Path) -> list[Path]:
+        """Copies the records to `out`, one folder a seed, and removes the state."""
+        records = []
+        for seed in seeds:
+            target = out / f"seed-{seed}"
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(self.record_folder(seed), target)
+            records.append(target)
+        self.discard()
+        return records
+
+    def discard(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,193 @@
+"""A process that has torch imported, and forks one child a job.
+
+Importing torch, Lightning and MLflow takes longer than training a small net. `heldout repro` therefore keeps one
+process that has imported them (and nothing of Heldout, so that edited code is never stale) and lets every heavy stage
+run in a fork of it. The stage's own process only hands over its arguments, folder, environment and open files, and
+takes the exit code. Without such a process, or where forking is not safe, stages run by themselves.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+ADDRESS_VARIABLE = "HELDOUT_WARM"
+PRELOADED = (
+    "numpy",
+    "pandas",
+    "pyarrow.parquet",
+    "torch",
+    "pytorch_lightning",
+    "torchmetrics.classification",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.neighbors",
+    "skops.io",
+    "mlflow",
+    "mlflow.pyfunc",
+)
+FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STANDARD_FILES = 3
+LENGTH_BYTES = 8
+
+
+def can_fork() -> bool:
+    """Whether a process with these libraries imported may be forked: on Linux."""
+    return sys.platform == "linux"
+
+
+def forward(arguments: Sequence[str]) -> int | None:
+    """Runs `python ARGUMENTS` in a fork of the warm process; None when there is none.
+
+    The child gets this process's standard files, folder and environment; SIGINT and SIGTERM are passed on.
+    """
+    address = os.environ.get(ADDRESS_VARIABLE)
+    if not address or not can_fork():
+        return None
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(address)
+    except OSError:
+        return None
+    environment = {k: v for k, v in os.environ.items() if k != ADDRESS_VARIABLE}
+    job = {"arguments": list(arguments), "folder": os.getcwd(), "environment": environment}
+    with connection:
+        _send_job(connection, json.dumps(job).encode())
+        return _await(connection)
+
+
+def _send_job(connection: socket.socket, message: bytes) -> None:
+    files = array.array("i", range(STANDARD_FILES))
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)]
+    connection.sendmsg([len(message).to_bytes(LENGTH_BYTES, "big")], ancillary)
+    connection.sendall(message)
+
+
+def _await(connection: socket.socket) -> int:
+    answers = connection.makefile("r")
+    child = int(answers.readline() or 0)
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    previous = {number: signal.signal(number, pass_on) for number in FORWARDED_SIGNALS}
+    try:
+        # an empty answer: the warm process itself was killed, and the job with it
+        return int(answers.readline() or 1)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[dict[str, str]]:
+    """Starts the warm process; yields the environment under which `forward` finds it, and ends it afterwards."""
+    if not can_fork():
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="heldout-") as folder:
+        address = str(Path(folder) / "warm")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "heldout.warm", address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            # a pool of threads made before the fork would be missing after it
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+        try:
+            yield {ADDRESS_VARIABLE: address}
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def serve(address: str) -> None:
+    """Listens first, so that early jobs wait instead of starting cold; imports; then forks one child a connection."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    for module in PRELOADED:
+        importlib.import_module(module)
+    while True:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            os._exit(_supervise(connection))
+        connection.close()
+        _reap()
+
+
+def _exit_with_parent() -> None:
+    # standard input is a pipe from the process that started this one: it ends when that process does
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _supervise(connection: socket.socket) -> int:
+    """In the first fork: starts the job in a second one, tells its process id, waits, tells its exit code."""
+    header, ancillary, _, _ = connection.recvmsg(LENGTH_BYTES, socket.CMSG_SPACE(STANDARD_FILES * 4))
+    files = array.array("i")
+    for _, _, data in ancillary:
+        files.frombytes(data)
+    message = b""
+    while len(message) < int.from_bytes(header, "big"):
+        message += connection.recv(1 << 16)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        os._exit(_job(json.loads(message), list(files)))
+    connection.sendall(f"{child}\n".encode())
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    connection.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
+    return 0
+
+
+def _job(job: dict[str, object], files: list[int]) -> int:
+    for target, source in enumerate(files):
+        os.dup2(source, target)
+        os.close(source)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(job["environment"])  # type: ignore[call-overload]
+    os.chdir(str(job["folder"]))
+    sys.argv = list(job["arguments"])[1:]  # type: ignore[call-overload]
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        code: object = 0
+    except SystemExit as exit_:
+        code = exit_.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code if isinstance(code, int) else 1
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
