@@ -1,0 +1,23 @@
+"""Where data comes from: one file a source; importing it registers it."""
+
+from heldout.data.sources import (
+    breast_cancer,
+    digits,
+    japanese_vowels,
+    mnist1d,
+    mnist5k,
+    table,
+)
+from heldout.data.sources._registry import load_source, source, source_names
+
+__all__ = [
+    "breast_cancer",
+    "digits",
+    "japanese_vowels",
+    "load_source",
+    "mnist1d",
+    "mnist5k",
+    "source",
+    "source_names",
+    "table",
+]

@@ -1,0 +1,91 @@
+"""Files of tables. Only formats that cannot run code: csv and parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from heldout.config.data import TableData
+from heldout.data.errors import FileUnreadable, shown
+
+CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+PARQUET = (".parquet", ".pq")
+
+
+def read_table(path: Path, config: TableData) -> pa.Table:
+    """All columns of a file by its suffix.
+
+    Raises:
+        FileUnreadable: absent, empty, malformed, in another encoding, or in a format that is not read.
+    """
+    if not path.is_file():
+        raise FileUnreadable(
+            f"data.path={path}: there is no such file (looked in {Path.cwd()}); expected a csv or parquet file."
+        )
+    if path.stat().st_size == 0:
+        raise FileUnreadable(f"data.path={path}: the file is empty; expected a header and rows.")
+    name = path.name.lower()
+    if name.endswith(CSV):
+        table = _read_csv(path, config)
+    elif name.endswith(PARQUET):
+        table = _read_parquet(path)
+    else:
+        raise FileUnreadable(
+            f"data.path={path}: expected a file that ends in one of {', '.join(CSV + PARQUET)}, got '{path.suffix}'."
+        )
+    if table.num_rows == 0:
+        raise FileUnreadable(f"data.path={path}: the file has a header and no rows; expected rows.")
+    if repeated := sorted({one for one in table.column_names if table.column_names.count(one) > 1}):
+        raise FileUnreadable(
+            f"data.path={path}: the columns {shown(repeated)} occur twice; expected different names."
+        )
+    return table
+
+
+def _read_csv(path: Path, config: TableData) -> pa.Table:
+    from pyarrow import csv
+
+    # ids and labels stay as they are written: 007 is not 7
+    verbatim = {name: pa.string() for name in (config.target, config.id) if name}
+    try:
+        table = csv.read_csv(
+            path,
+            csv.ReadOptions(encoding=config.encoding),
+            csv.ParseOptions(delimiter=config.separator, newlines_in_values=True),
+            csv.ConvertOptions(column_types=verbatim, strings_can_be_null=True),
+        )
+    except LookupError:
+        raise FileUnreadable(
+            f"data.encoding={config.encoding}: there is no such encoding; expected for example utf-8 or latin-1."
+        ) from None
+    except UnicodeError as error:
+        raise _wrong_encoding(path, config, str(error)) from None
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            raise _wrong_encoding(path, config, str(error)) from None
+        raise FileUnreadable(
+            f"data.path={path} is not a well-formed csv file with separator '{config.separator}': {error}"
+        ) from None
+    # where a text is not UTF-8, Arrow falls back to bytes
+    if undecoded := [item.name for item in table.schema if pa.types.is_binary(item.type)]:
+        raise _wrong_encoding(path, config, f"in column {shown(undecoded)}")
+    return table
+
+
+def _wrong_encoding(path: Path, config: TableData, detail: str) -> FileUnreadable:
+    return FileUnreadable(
+        f"data.path={path} cannot be decoded as data.encoding={config.encoding} ({detail}); expected the encoding the "
+        "file was written in, for example latin-1."
+    )
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise FileUnreadable(f"data.path={path} is not a readable parquet file: {error}") from None
+    # an index that pandas stored is no column of the user's
+    return table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")])

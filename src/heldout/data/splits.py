@@ -1,0 +1,180 @@
+"""Three-way splits that depend on the seed and on the ids of the examples, not on the order of the rows.
+
+Each example gets a pseudo-random rank from a hash of (seed, id); methods deal by that rank. Adding rows therefore
+moves few of the others, and the same table in another order gives the same split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from heldout.config.data import SplitConfig, SplitMethod
+from heldout.data.card import SPLITS
+from heldout.data.errors import SplitImpossible, shown
+from heldout.data.raw import RawData
+
+Rows = dict[str, np.ndarray]
+
+
+def split_rows(raw: RawData, config: SplitConfig) -> Rows:
+    """Positions in `raw` by split, each in the pseudo-random order of the seed.
+
+    Raises:
+        SplitImpossible: a split would be empty or lack a class, a class is too small, the shares leave no train set,
+            or the source lacks what the method needs.
+    """
+    _check_shares(config)
+    rank = _ranks(raw.ids.tolist(), config.seed)
+    method = {
+        SplitMethod.random: _random,
+        SplitMethod.stratified: _stratified,
+        SplitMethod.grouped: _grouped,
+        SplitMethod.time: _by_time,
+        SplitMethod.given: _given,
+    }[config.method]
+    names = method(raw, config, rank)
+    order = np.argsort(rank)
+    rows = {name: order[names[order] == name] for name in SPLITS}
+    _check_classes(raw, rows, config)
+    return rows
+
+
+def limit_rows(raw: RawData, limit: int, seed: int) -> np.ndarray:
+    """Positions of `limit` examples, as evenly over given splits and classes as whole numbers allow.
+
+    All positions when there are no more than `limit`.
+    """
+    if len(raw) <= limit:
+        return np.arange(len(raw))
+    given = np.zeros(len(raw)) if raw.split is None else np.unique(raw.split, return_inverse=True)[1]
+    rank = _ranks(raw.ids.tolist(), seed)
+    order = np.lexsort((rank, raw.class_indices(), given))
+    # every k-th of the sorted examples: each stratum contributes its share
+    return np.sort(order[np.arange(limit) * len(raw) // limit])
+
+
+def _ranks(names: Iterable[str], seed: int) -> np.ndarray:
+    """Place of each name in the order of hash(seed, name), int64."""
+    digests = [hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in names]
+    order = np.argsort(np.frombuffer(b"".join(digests), dtype=">u8"), kind="stable")
+    rank = np.empty(len(digests), dtype=np.int64)
+    rank[order] = np.arange(len(digests))
+    return rank
+
+
+def _check_shares(config: SplitConfig) -> None:
+    with_test = config.method is not SplitMethod.given
+    shares = {"validation": config.validation} | ({"test": config.test} if with_test else {})
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise SplitImpossible(f"split.{name}={share}; expected a share of the examples between 0 and 1.")
+    if sum(shares.values()) >= 1:
+        raise SplitImpossible(
+            f"split.validation={config.validation} and split.test={config.test} leave nothing to train on; expected "
+            "a sum below 1."
+        )
+
+
+def _random(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
+    test = round(len(raw) * config.test)
+    validation = round(len(raw) * config.validation)
+    return np.where(rank < test, "test", np.where(rank < test + validation, "validation", "train"))
+
+
+def _stratified(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
+    return _deal_by_class(raw, {"test": config.test, "validation": config.validation}, rank)
+
+
+def _deal_by_class(raw: RawData, shares: dict[str, float], rank: np.ndarray) -> np.ndarray:
+    """Names with the same shares in each class: rounded, but one example at least; the rest is train."""
+    target = raw.class_indices()
+    needed = len(shares) + 1
+    sizes = np.bincount(target, minlength=len(raw.classes))
+    if (sizes < needed).any():
+        small = [f"{raw.classes[i]} ({sizes[i]})" for i in np.flatnonzero(sizes < needed)]
+        raise SplitImpossible(
+            f"too few examples of the classes {shown(small)}; a split by class into {', '.join([*shares, 'train'])} "
+            f"needs at least {needed} of each. Add examples, merge these classes with others or drop them."
+        )
+    names = np.full(len(raw), "train", dtype="<U10")
+    for label in range(len(raw.classes)):
+        members = np.flatnonzero(target == label)
+        members = members[np.argsort(rank[members])]
+        start = 0
+        for name, share in shares.items():
+            end = start + max(1, round(len(members) * share))
+            names[members[start:end]] = name
+            start = end
+    return names
+
+
+def _grouped(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
+    """Whole groups, in pseudo-random order, each to the split that lacks most examples."""
+    if raw.group is None:
+        raise SplitImpossible(
+            "split.method=grouped, but the data set has no groups; expected split.column to name the column of a "
+            "table that holds them."
+        )
+    groups, member_of, sizes = np.unique(raw.group, return_inverse=True, return_counts=True)
+    if len(groups) < len(SPLITS):
+        raise SplitImpossible(
+            f"split.method=grouped found {len(groups)} groups; expected at least {len(SPLITS)}."
+        )
+    lacking = {"test": len(raw) * config.test, "validation": len(raw) * config.validation}
+    lacking["train"] = len(raw) - sum(lacking.values())
+    assigned = np.empty(len(groups), dtype="<U10")
+    for group in np.argsort(_ranks([str(group) for group in groups], config.seed)):
+        name = max(lacking, key=lambda split: lacking[split])
+        assigned[group] = name
+        lacking[name] -= int(sizes[group])
+    return assigned[member_of]
+
+
+def _by_time(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
+    """The oldest are train, the newest test; examples of one moment stay on one side, the later one."""
+    if raw.time is None:
+        raise SplitImpossible(
+            "split.method=time, but the data set has no times; expected split.column to name the column of a table "
+            "that holds them."
+        )
+    ordered = np.sort(raw.time)
+    test_begins = ordered[min(round(len(raw) * (1 - config.test)), len(raw) - 1)]
+    validation_begins = ordered[round(len(raw) * (1 - config.test - config.validation))]
+    return np.where(
+        raw.time >= test_begins, "test", np.where(raw.time >= validation_begins, "validation", "train")
+    )
+
+
+def _given(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
+    """The split of the source; validation is carved out of train, by class, where the source has none."""
+    if raw.split is None:
+        raise SplitImpossible(
+            "split.method=given, but the data set brings no split; expected split.column to name the column of a "
+            "table that holds train, validation and test, or another method."
+        )
+    names = raw.split.astype("<U10")
+    if (names == "validation").any():
+        return names
+    rest = np.flatnonzero(names != "test")
+    names[rest] = _deal_by_class(raw.take(rest), {"validation": config.validation}, rank[rest])
+    return names
+
+
+def _check_classes(raw: RawData, rows: Rows, config: SplitConfig) -> None:
+    target = raw.class_indices()
+    for name, positions in rows.items():
+        if len(positions) == 0:
+            raise SplitImpossible(
+                f"split.method={config.method.name} leaves the {name} split empty ({len(raw)} examples); expected "
+                "examples of every class in it. Change the shares or the method."
+            )
+        absent = np.setdiff1d(np.arange(len(raw.classes)), target[positions])
+        if len(absent):
+            raise SplitImpossible(
+                f"split.method={config.method.name} with seed {config.seed} leaves no example of "
+                f"{shown([raw.classes[i] for i in absent])} in the {name} split; expected every class in every split. "
+                "Use split.method=stratified where examples are independent, other shares, or another split.seed."
+            )

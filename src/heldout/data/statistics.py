@@ -1,0 +1,52 @@
+"""Statistics of the train split by which models standardise their inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heldout.data.raw import RawData
+
+Statistics = dict[str, dict[str, list[float]]]
+
+
+def compute_statistics(train: RawData) -> Statistics:
+    """Mean and standard deviation as `Card.statistics` holds them, in float64 and ignoring missing values."""
+    if "numeric" in train.inputs:
+        values = train.inputs["numeric"]
+        medians = [_median(column) for column in values.T]
+        return {"numeric": {**_moments(list(values.T)), "median": medians}}
+    if "x" not in train.inputs:
+        return {}
+    x = train.inputs["x"]
+    if x.dtype == np.uint8:
+        return {"x": _moments([x[:, channel] for channel in range(x.shape[1])], scale=255)}
+    valid = valid_steps(train.inputs)
+    return {"x": _moments([x[:, channel][valid] for channel in range(x.shape[1])])}
+
+
+def valid_steps(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """True where a step of a series is no padding, [n, length]."""
+    n, _, steps = inputs["x"].shape
+    length = inputs.get("length", np.full(n, steps))
+    return np.arange(steps) < length[:, None]
+
+
+def _moments(features: list[np.ndarray], scale: float = 1) -> dict[str, list[float]]:
+    means, deviations = [], []
+    for feature in features:
+        known = _known(feature).astype(np.float64) / scale
+        constant = len(known) == 0 or known.min() == known.max()
+        means.append(float(known.mean()) if len(known) else 0.0)
+        # 1 for constant features: whoever divides by it gets zeros, not infinities
+        deviations.append(1.0 if constant else float(known.std()))
+    return {"mean": means, "std": deviations}
+
+
+def _median(feature: np.ndarray) -> float:
+    known = _known(feature)
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _known(feature: np.ndarray) -> np.ndarray:
+    flat = feature.reshape(-1)
+    return flat[~np.isnan(flat)] if flat.dtype.kind == "f" else flat
