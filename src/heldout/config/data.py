@@ -101,24 +101,25 @@ class Check:
 class QualityConfig:
     """The policy `validate` enforces on prepared data."""
 
-    # files, shapes, types and hashes agree with the card
+    # number of ways in which files, shapes, types, ids and hashes do not agree with the card
     schema: Check = field(default_factory=Check)
     # share of missing values in the worst feature
     missing_values: Check = field(default_factory=Check)
     # share of validation and test examples whose exact copy is in another split
     exact_duplicates: Check = field(default_factory=Check)
-    # share of validation and test examples with a near copy (cosine similarity) in train
+    # share of validation and test examples with a near copy in train
     near_duplicates: Check = field(default_factory=Check)
-    # cosine similarity, after standardisation, from which two examples are near copies
-    near_duplicate_similarity: float = 0.999
+    # 1 - |a - b|² / (|a|² + |b|²) of the standardised inputs from which two examples are near copies;
+    # 0.995 is noise of about a tenth of the standard deviation
+    near_duplicate_similarity: float = 0.995
     # most frequent class over least frequent class, in train
     class_imbalance: Check = field(default_factory=Check)
-    # classes absent from a split
+    # number of classes absent from a split
     missing_classes: Check = field(default_factory=Check)
-    # targets outside the card's classes
+    # number of targets outside the card's classes
     label_range: Check = field(default_factory=Check)
     # features with one value only in train, as a share of all features
     constant_features: Check = field(default_factory=Check)
-    # fewest examples of a class in train
-    min_examples_per_class: int = 5
+    # number of classes with fewer examples in train than min_examples_per_class
     too_few_examples: Check = field(default_factory=Check)
+    min_examples_per_class: int = 5

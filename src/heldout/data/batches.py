@@ -66,7 +66,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
-        for index in order.split(self.batch_size)[: len(self)]:
+        for index in torch.split(order, self.batch_size)[: len(self)]:
             yield {
                 "inputs": {name: tensor.index_select(0, index) for name, tensor in self.inputs.items()},
                 "target": self.target.index_select(0, index),

@@ -71,9 +71,7 @@ class Card:
             CardMismatch: the data set is a table, which has no `x`.
         """
         if "x" not in self.inputs:
-            raise CardMismatch(
-                f"data set '{self.name}' is a {self.modality}: it has no input 'x' with a shape."
-            )
+            raise CardMismatch(f"data set '{self.name}' is a {self.modality}: it has no input 'x' with a shape.")
         return tuple(self.inputs["x"]["shape"])
 
     @property
@@ -128,9 +126,7 @@ class Card:
         for name, expected in self.files.items():
             path = Path(directory) / name
             if not path.is_file():
-                raise CardMismatch(
-                    f"{path}: the card lists this file, but it is absent. Prepare the data again."
-                )
+                raise CardMismatch(f"{path}: the card lists this file, but it is absent. Prepare the data again.")
             found = hash_file(path)
             if found != expected:
                 raise CardMismatch(

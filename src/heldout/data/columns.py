@@ -6,6 +6,7 @@ same in both.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,9 +36,7 @@ def encode_table(table: pa.Table | pd.DataFrame, card: Card) -> dict[str, np.nda
     """
     names = [column["name"] for column in card.columns]
     if not names:
-        raise DataError(
-            f"data set '{card.name}' is a {card.modality}, not a table: it has no columns to encode."
-        )
+        raise DataError(f"data set '{card.name}' is a {card.modality}, not a table: it has no columns to encode.")
     given = table.column_names if isinstance(table, pa.Table) else [str(name) for name in table.columns]
     if missing := [name for name in names if name not in given]:
         raise ColumnMissing(f"the columns {shown(missing)} are missing; the rows have {shown(given)}.")
@@ -50,9 +49,7 @@ def encode_columns(table: pa.Table, columns: list[Column]) -> dict[str, np.ndarr
     """The inputs `numeric` and `categorical`, each where there are such columns."""
     numeric = [column_numbers(table[c["name"]], c["name"]) for c in columns if c["kind"] == "numeric"]
     categorical = [
-        _codes(column_text(table[c["name"]], c["name"]), c["categories"])
-        for c in columns
-        if c["kind"] == "categorical"
+        _codes(column_text(table[c["name"]], c["name"]), c["categories"]) for c in columns if c["kind"] == "categorical"
     ]
     parts = {"numeric": numeric, "categorical": categorical}
     return {name: np.stack(part, axis=1) for name, part in parts.items() if part}
@@ -101,10 +98,8 @@ def column_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     column = _decoded(column)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-        try:
+        with suppress(pa.ArrowInvalid):  # where some are fractions, they keep their point
             column = column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass  # some are fractions: their own text it is
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         raise ColumnUnusable(f"column '{name}' holds {column.type}; expected texts, numbers or booleans.")
     return column.cast(TEXT)
@@ -121,9 +116,7 @@ def _from_pandas(frame: pd.DataFrame, names: list[str]) -> pa.Table:
         try:
             arrays.append(pa.chunked_array([pa.Array.from_pandas(frame[name])]))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ColumnUnusable(
-                f"column '{name}' mixes types: {error}; expected one type of value."
-            ) from None
+            raise ColumnUnusable(f"column '{name}' mixes types: {error}; expected one type of value.") from None
     return pa.table(arrays, names=names)
 
 

@@ -91,9 +91,7 @@ def _describe(raw: RawData, rows: Rows, config: DataConfig, folder: Path, source
         modality=config.modality.value,
         classes=raw.classes,
         counts={name: len(rows[name]) for name in SPLITS},
-        class_counts={
-            name: np.bincount(target[rows[name]], minlength=len(raw.classes)).tolist() for name in SPLITS
-        },
+        class_counts={name: np.bincount(target[rows[name]], minlength=len(raw.classes)).tolist() for name in SPLITS},
         inputs=input_specs(raw.inputs),
         statistics=compute_statistics(raw.take(rows["train"])),
         columns=raw.columns,

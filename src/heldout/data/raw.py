@@ -58,9 +58,7 @@ class RawData:
             raise DataError("the source holds no examples; expected some for each class and split.")
         lengths = {name: len(array) for name, array in {**self.inputs, "target": self.target}.items()}
         if set(lengths.values()) != {len(self)}:
-            raise DataError(
-                f"{len(self)} ids, but arrays of lengths {lengths}; expected the same length for all."
-            )
+            raise DataError(f"{len(self)} ids, but arrays of lengths {lengths}; expected the same length for all.")
         self._check_ids()
         self._check_target()
         for name, array in self.inputs.items():

@@ -33,7 +33,8 @@ class Features:
     @classmethod
     def of(cls, inputs: Inputs, card: Card) -> Features:
         """Inputs standardised by the statistics of the card; missing values and padding become 0, the mean."""
-        codes = inputs.get("categorical", np.empty((_length(inputs), 0), np.int32))
+        examples = len(next(iter(inputs.values())))
+        codes = inputs.get("categorical", np.empty((examples, 0), np.int32))
         if "x" in inputs:
             x, statistics = inputs["x"], card.statistics["x"]
             scale = 255 if x.dtype == np.uint8 else 1
@@ -47,7 +48,7 @@ class Features:
             statistics = card.statistics["numeric"]
             numbers = (inputs["numeric"] - _row(statistics["mean"])) / _row(statistics["std"])
         else:
-            numbers = np.empty((len(codes), 0), np.float32)
+            numbers = np.empty((examples, 0), np.float32)
         return cls(np.nan_to_num(numbers.reshape(len(numbers), -1)), codes)
 
     def __len__(self) -> int:
@@ -58,7 +59,8 @@ class Features:
 
     def squared_norms(self) -> np.ndarray:
         # a code stands for a unit vector of its own
-        return np.einsum("nd,nd->n", self.numbers, self.numbers) + self.codes.shape[1]
+        norms: np.ndarray = np.einsum("nd,nd->n", self.numbers, self.numbers) + self.codes.shape[1]
+        return norms
 
 
 def nearest_similarity(queries: Features, others: Features) -> np.ndarray:
@@ -79,10 +81,6 @@ def nearest_similarity(queries: Features, others: Features) -> np.ndarray:
         similarity = np.divide(2 * products, norms, out=np.ones_like(products), where=norms > 0)
         nearest[start : start + rows] = similarity.max(axis=1)
     return nearest
-
-
-def _length(inputs: Inputs) -> int:
-    return len(next(iter(inputs.values())))
 
 
 def _row(values: list[float]) -> np.ndarray:

@@ -120,9 +120,7 @@ def _grouped(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
         )
     groups, member_of, sizes = np.unique(raw.group, return_inverse=True, return_counts=True)
     if len(groups) < len(SPLITS):
-        raise SplitImpossible(
-            f"split.method=grouped found {len(groups)} groups; expected at least {len(SPLITS)}."
-        )
+        raise SplitImpossible(f"split.method=grouped found {len(groups)} groups; expected at least {len(SPLITS)}.")
     lacking = {"test": len(raw) * config.test, "validation": len(raw) * config.validation}
     lacking["train"] = len(raw) - sum(lacking.values())
     assigned = np.empty(len(groups), dtype="<U10")
@@ -143,9 +141,7 @@ def _by_time(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
     ordered = np.sort(raw.time)
     test_begins = ordered[min(round(len(raw) * (1 - config.test)), len(raw) - 1)]
     validation_begins = ordered[round(len(raw) * (1 - config.test - config.validation))]
-    return np.where(
-        raw.time >= test_begins, "test", np.where(raw.time >= validation_begins, "validation", "train")
-    )
+    return np.where(raw.time >= test_begins, "test", np.where(raw.time >= validation_begins, "validation", "train"))
 
 
 def _given(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:

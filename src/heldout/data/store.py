@@ -40,9 +40,7 @@ def file_name(split: str) -> str:
 
 def input_specs(inputs: dict[str, np.ndarray]) -> dict[str, InputSpec]:
     """dtype and shape of each input, as the card holds them."""
-    return {
-        name: {"dtype": array.dtype.name, "shape": list(array.shape[1:])} for name, array in inputs.items()
-    }
+    return {name: {"dtype": array.dtype.name, "shape": list(array.shape[1:])} for name, array in inputs.items()}
 
 
 def write_split(path: Path, data: RawData) -> None:
@@ -84,9 +82,7 @@ def map_split(directory: Path, split: str, card: Card) -> Split:
             if any(column.null_count for column in batch.columns):
                 raise CorruptFile(f"{path} has cells without a value. Prepare the data again.")
     except FileNotFoundError:
-        raise CardMismatch(
-            f"{path}: the card describes this file, but it is absent. Prepare the data again."
-        ) from None
+        raise CardMismatch(f"{path}: the card describes this file, but it is absent. Prepare the data again.") from None
     except (pa.ArrowException, OSError) as error:
         raise CorruptFile(f"{path} is not a readable Arrow file ({error}). Prepare the data again.") from None
     _check_against_card(path, batch, split, card)

@@ -29,9 +29,7 @@ def open_test_split(directory: Path, ledger: Path, run: str) -> Split:
     name = file_name("test")
     path = Path(directory) / name
     if not path.is_file() or hash_file(path) != card.files.get(name):
-        raise CardMismatch(
-            f"{path} is not the file that the card beside it describes. Prepare the data again."
-        )
+        raise CardMismatch(f"{path} is not the file that the card beside it describes. Prepare the data again.")
     _append(Path(ledger), {"time": datetime.now(UTC).isoformat(), "data_hash": card.data_hash, "run": run})
     return map_split(directory, "test", card)
 

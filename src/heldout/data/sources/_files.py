@@ -37,9 +37,7 @@ def read_table(path: Path, config: TableData) -> pa.Table:
     if table.num_rows == 0:
         raise FileUnreadable(f"data.path={path}: the file has a header and no rows; expected rows.")
     if repeated := sorted({one for one in table.column_names if table.column_names.count(one) > 1}):
-        raise FileUnreadable(
-            f"data.path={path}: the columns {shown(repeated)} occur twice; expected different names."
-        )
+        raise FileUnreadable(f"data.path={path}: the columns {shown(repeated)} occur twice; expected different names.")
     return table
 
 

@@ -34,9 +34,7 @@ def load(config: DataConfig) -> RawData:
         FileUnreadable, ColumnMissing, ColumnUnusable, NotFinite, TargetUnusable: see there.
     """
     if not isinstance(config, TableData):
-        raise DataError(
-            "data.source=table needs path and target; expected a data file that begins with 'table'."
-        )
+        raise DataError("data.source=table needs path and target; expected a data file that begins with 'table'.")
     path = Path(config.path)
     table = read_table(path, config)
     _check_columns(table, config)

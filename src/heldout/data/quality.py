@@ -1,0 +1,284 @@
+"""The validate stage: prepared data against the quality policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from heldout.config.data import Check, Level, QualityConfig
+from heldout.data.card import SPLITS, Card
+from heldout.data.errors import DataError, shown
+from heldout.data.similarity import Features, Inputs, fingerprints, nearest_similarity
+from heldout.data.statistics import valid_steps
+from heldout.data.store import Split, read_split
+from heldout.data.test_split import inputs_for_duplicate_check
+
+# near copies are searched for at most so many validation and test examples each, evenly spread
+MOST_QUERIES = 5_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; it passed if value <= limit."""
+
+    check: str
+    # "warn" or "fail": what it means if it did not pass
+    level: str
+    passed: bool
+    value: float
+    limit: float
+    message: str
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """The findings of all checks that the policy asks for."""
+
+    name: str
+    data_hash: str
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Finding]:
+        """What must be mended before training; empty when the data may be used."""
+        return [one for one in self.findings if not one.passed and one.level == Level.fail.value]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What one should know when reading results."""
+        return [one for one in self.findings if not one.passed and one.level == Level.warn.value]
+
+    def to_json(self) -> str:
+        """The report as JSON text; equal reports give equal text."""
+        content = {"name": self.name, "data_hash": self.data_hash, "passed": not self.failed}
+        return json.dumps({**content, "findings": [asdict(one) for one in self.findings]}, indent=2, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    value: float
+    message: str
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the checks look at; each part is read when the first check needs it."""
+
+    directory: Path
+    card: Card
+
+    @cached_property
+    def train(self) -> Split:
+        return read_split(self.directory, "train")
+
+    @cached_property
+    def validation(self) -> Split:
+        return read_split(self.directory, "validation")
+
+    @cached_property
+    def test(self) -> tuple[np.ndarray, Inputs]:
+        return inputs_for_duplicate_check(self.directory)
+
+    @property
+    def ids(self) -> dict[str, np.ndarray]:
+        return {"train": self.train.ids, "validation": self.validation.ids, "test": self.test[0]}
+
+    @property
+    def inputs(self) -> dict[str, Inputs]:
+        return {"train": self.train.inputs, "validation": self.validation.inputs, "test": self.test[1]}
+
+
+def check(directory: Path, policy: QualityConfig) -> QualityReport:
+    """Runs every check whose level is not `off`.
+
+    Where files and card do not agree, and the policy lets that fail, the other checks are left out: they would speak of
+    other data than the card.
+
+    Raises:
+        CardUnreadable: there is no readable card.
+        CardMismatch, CorruptFile: the data cannot be read, and the policy does not let `schema` fail.
+    """
+    card = Card.load(directory)
+    data = _Prepared(Path(directory), card)
+    findings: list[Finding] = []
+    for name, measure in CHECKS.items():
+        rule: Check = getattr(policy, name)
+        if rule.level is Level.off:
+            continue
+        found = measure(data, policy)
+        passed = found.value <= rule.limit
+        findings.append(Finding(name, rule.level.value, passed, float(found.value), rule.limit, found.message))
+        if name == "schema" and not passed and rule.level is Level.fail:
+            break
+    return QualityReport(card.name, card.data_hash, findings)
+
+
+def _schema(data: _Prepared, policy: QualityConfig) -> _Measure:
+    problems: list[str] = []
+    try:
+        data.card.verify(data.directory)
+        ids = data.ids
+    except DataError as error:
+        return _Measure(1, str(error))
+    for position, one in enumerate(SPLITS):
+        for other in SPLITS[position + 1 :]:
+            if len(common := np.intersect1d(ids[one], ids[other])):
+                problems.append(f"{one} and {other} share the ids {shown(common)}")
+    return _Measure(len(problems), "; ".join(problems) or "files, types, shapes, ids and hashes agree with the card")
+
+
+def _missing_values(data: _Prepared, policy: QualityConfig) -> _Measure:
+    worst, where = 0.0, ""
+    for split in ("train", "validation"):
+        for name, missing in _missing_by_feature(data.inputs[split], data.card):
+            if missing > worst:
+                worst, where = missing, f"{name} has no known value in {missing:.1%} of {split}"
+    return _Measure(worst, where or "every value is known")
+
+
+def _missing_by_feature(inputs: Inputs, card: Card) -> list[tuple[str, float]]:
+    if "x" in inputs:
+        x = inputs["x"]
+        if x.dtype.kind != "f":
+            return []
+        by_channel = np.isnan(x).mean(axis=(0, *range(2, x.ndim)))
+        return [(f"channel {channel}", float(share)) for channel, share in enumerate(by_channel)]
+    found: list[tuple[str, float]] = []
+    if "numeric" in inputs:
+        shares = np.isnan(inputs["numeric"]).mean(axis=0)
+        found += [(f"column '{c['name']}'", float(s)) for c, s in zip(card.numeric_columns, shares, strict=True)]
+    if "categorical" in inputs:
+        # 0 also stands for categories that train does not hold: unknown to the model like a missing value
+        shares = (inputs["categorical"] == 0).mean(axis=0)
+        found += [(f"column '{c['name']}'", float(s)) for c, s in zip(card.categorical_columns, shares, strict=True)]
+    return found
+
+
+def _exact_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
+    prints = {split: fingerprints(inputs) for split, inputs in data.inputs.items()}
+    copies: list[str] = []
+    for split in ("validation", "test"):
+        elsewhere = {one for other in SPLITS if other != split for one in prints[other]}
+        copies += [str(i) for i, one in zip(data.ids[split], prints[split], strict=True) if one in elsewhere]
+    return _share_of_copies(copies, sum(len(prints[split]) for split in ("validation", "test")), "an exact copy")
+
+
+def _near_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
+    train = Features.of(data.inputs["train"], data.card)
+    copies: list[str] = []
+    looked_at = 0
+    for split in ("validation", "test"):
+        queries = Features.of(data.inputs[split], data.card)
+        rows = np.unique(np.linspace(0, len(queries) - 1, min(len(queries), MOST_QUERIES)).astype(int))
+        near = nearest_similarity(queries.take(rows), train) >= policy.near_duplicate_similarity
+        copies += data.ids[split][rows[near]].tolist()
+        looked_at += len(rows)
+    return _share_of_copies(copies, looked_at, "a near copy in train, exact ones included")
+
+
+def _share_of_copies(copies: list[str], examples: int, what: str) -> _Measure:
+    told = f": {shown(copies)}" if copies else ""
+    message = f"{len(copies)} of {examples} validation and test examples have {what}{told}"
+    return _Measure(len(copies) / max(1, examples), message)
+
+
+def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:
+    counts = {label: n for label, n in zip(data.card.classes, _train_counts(data), strict=True) if n}
+    most, least = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])
+    return _Measure(
+        counts[most] / counts[least],
+        f"train holds {counts[most]} examples of '{most}' and {counts[least]} of '{least}'",
+    )
+
+
+def _missing_classes(data: _Prepared, policy: QualityConfig) -> _Measure:
+    # the counts of test come from the card: its target stays sealed
+    counts = {
+        "train": _train_counts(data),
+        "validation": _class_counts(data.validation.target, data.card),
+        "test": data.card.class_counts["test"],
+    }
+    absent = [
+        f"'{label}' in {split}"
+        for split in SPLITS
+        for label, n in zip(data.card.classes, counts[split], strict=True)
+        if n == 0
+    ]
+    return _Measure(len(absent), f"absent: {', '.join(absent)}" if absent else "every split holds every class")
+
+
+def _label_range(data: _Prepared, policy: QualityConfig) -> _Measure:
+    target = np.concatenate([data.train.target, data.validation.target])
+    outside = target[(target < 0) | (target >= len(data.card.classes))]
+    told = f": {shown(np.unique(outside))}" if len(outside) else ""
+    return _Measure(len(outside), f"{len(outside)} targets lie outside 0..{len(data.card.classes) - 1}{told}")
+
+
+def _constant_features(data: _Prepared, policy: QualityConfig) -> _Measure:
+    inputs = data.train.inputs
+    constant: list[str] = []
+    features = 0
+    for name, array in _features_of(inputs, data.card):
+        features += 1
+        known = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+        if len(known) == 0 or (known == known[0]).all():
+            constant.append(name)
+    told = f": {shown(constant)}" if constant else ""
+    return _Measure(
+        len(constant) / max(1, features), f"{len(constant)} of {features} features have one value in train{told}"
+    )
+
+
+def _features_of(inputs: Inputs, card: Card) -> list[tuple[str, np.ndarray]]:
+    """Names and values: pixels of images, channels of series over their valid steps, columns of tables."""
+    if card.modality == "image":
+        x = inputs["x"]
+        _, channels, height, width = x.shape
+        return [
+            (f"channel {c} row {h} column {w}", x[:, c, h, w])
+            for c in range(channels)
+            for h in range(height)
+            for w in range(width)
+        ]
+    if card.modality == "series":
+        valid = valid_steps(inputs)
+        return [(f"channel {c}", inputs["x"][:, c][valid]) for c in range(inputs["x"].shape[1])]
+    columns = {"numeric": card.numeric_columns, "categorical": card.categorical_columns}
+    return [
+        (column["name"], inputs[kind][:, position])
+        for kind, members in columns.items()
+        for position, column in enumerate(members)
+    ]
+
+
+def _too_few_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
+    wanted = policy.min_examples_per_class
+    few = [f"{c} ({n})" for c, n in zip(data.card.classes, _train_counts(data), strict=True) if n < wanted]
+    told = f": {shown(few)}" if few else ""
+    return _Measure(len(few), f"{len(few)} classes have fewer than {wanted} examples in train{told}")
+
+
+def _train_counts(data: _Prepared) -> list[int]:
+    return _class_counts(data.train.target, data.card)
+
+
+def _class_counts(target: np.ndarray, card: Card) -> list[int]:
+    return [int((target == label).sum()) for label in range(len(card.classes))]
+
+
+CHECKS: dict[str, Callable[[_Prepared, QualityConfig], _Measure]] = {
+    "schema": _schema,
+    "missing_values": _missing_values,
+    "exact_duplicates": _exact_duplicates,
+    "near_duplicates": _near_duplicates,
+    "class_imbalance": _class_imbalance,
+    "missing_classes": _missing_classes,
+    "label_range": _label_range,
+    "constant_features": _constant_features,
+    "too_few_examples": _too_few_examples,
+}
