@@ -1,0 +1,31 @@
+"""Mistakes around tracking that a user can mend."""
+
+# ruff: noqa: N818  (the names say what is wrong; that they are errors the base class says)
+
+from __future__ import annotations
+
+from heldout.errors import UserError
+
+
+class TrackingAddressError(UserError):
+    """The address of the tracking store is none that Heldout can use."""
+
+
+class TrackingUnavailable(UserError):
+    """The tracking store does not answer, or does not let us in."""
+
+
+class ExperimentError(UserError):
+    """The experiment's name cannot be made, or the experiment was deleted."""
+
+
+class RunRefused(UserError):
+    """The store has no such run, or does not take a new one."""
+
+
+class RunInUse(UserError):
+    """Another process is telling the store of this run."""
+
+
+class UnknownRun(UserError):
+    """Neither a folder with a record nor a run of the store."""

@@ -1,0 +1,126 @@
+"""A fitted model as an MLflow model: signature, input example, and code instead of pickles."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heldout.data.card import CARD_FILE, Card, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, TensorSpec
+
+CODE_FILE = Path(__file__).with_name("pyfunc_model.py")
+WEIGHTS_SUFFIX = ".safetensors"
+# what loading and predicting imports
+DEEP_REQUIREMENTS = ("heldout", "mlflow", "numpy", "pandas", "torch", "safetensors")
+BASELINE_REQUIREMENTS = ("heldout", "mlflow", "numpy", "pandas", "scikit-learn", "skops")
+
+
+def save_mlflow_model(
+    folder: Path, model_file: Path, config_file: Path, card: Card, example: Mapping[str, np.ndarray]
+) -> None:
+    """Writes an MLflow model into `folder`, which must not exist; `mlflow.pyfunc.load_model` reads it.
+
+    It predicts a data frame of class probabilities, a column a class. An image goes in as a tensor [examples,
+    channels, height, width], a series as one [examples, channels, length] (with lengths: a dict of `x` and `length`),
+    a table as a data frame with its raw columns.
+
+    Args:
+        model_file: weights.safetensors of a network or model.skops of a baseline.
+        config_file: the resolved config of the training.
+        example: a few examples as prepared, by input name: [examples, ...].
+    """
+    from mlflow import pyfunc
+
+    is_deep = model_file.suffix == WEIGHTS_SUFFIX
+    with tempfile.TemporaryDirectory() as temporary:
+        card.save(Path(temporary))
+        pyfunc.save_model(
+            str(folder),
+            python_model=str(CODE_FILE),
+            artifacts={
+                "config": str(config_file),
+                "card": str(Path(temporary) / CARD_FILE),
+                "model": str(model_file),
+            },
+            signature=signature(card),
+            input_example=raw_example(card, example),
+            # named here, because MLflow would find them by loading the model in a process of its own
+            pip_requirements=_requirements(DEEP_REQUIREMENTS if is_deep else BASELINE_REQUIREMENTS),
+        )
+
+
+def signature(card: Card) -> ModelSignature:
+    """What goes in, by the card, and the class probabilities that come out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs: list[Any] = [_column(column) for column in card.columns] or _tensors(card)
+    return ModelSignature(Schema(inputs), Schema([ColSpec("float", name=name) for name in card.classes]))
+
+
+def raw_example(card: Card, example: Mapping[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray] | pd.DataFrame:
+    """Prepared examples in the form in which the MLflow model takes them."""
+    if card.columns:
+        return _raw_table(card, example)
+    return dict(example) if len(card.inputs) > 1 else np.asarray(example["x"])
+
+
+def _tensors(card: Card) -> list[TensorSpec]:
+    from mlflow.types import TensorSpec
+
+    named = len(card.inputs) > 1
+    return [
+        TensorSpec(np.dtype(spec["dtype"]), (-1, *spec["shape"]), name=name if named else None)
+        for name, spec in card.inputs.items()
+    ]
+
+
+def _column(column: Column) -> ColSpec:
+    from mlflow.types import ColSpec
+    from mlflow.types.schema import AnyType
+
+    # MLflow refuses whole numbers where it expects a float or a text, and the other way round; pandas reads a column
+    # of a csv file as one or the other, depending on whether a value is missing in the rows at hand
+    is_text = column["kind"] == "categorical" and not any(_like_a_number(name) for name in column["categories"])
+    return ColSpec("string" if is_text else AnyType(), name=column["name"])  # type: ignore[no-untyped-call]
+
+
+def _like_a_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text.lower() in ("true", "false")
+    return True
+
+
+def _raw_table(card: Card, example: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    numeric, categorical = iter(range(len(card.numeric_columns))), iter(range(len(card.categorical_columns)))
+    for column in card.columns:
+        if column["kind"] == "numeric":
+            columns[column["name"]] = example["numeric"][:, next(numeric)].astype(np.float64)
+        else:
+            names = [None, *column["categories"]]
+            columns[column["name"]] = [names[code] for code in example["categorical"][:, next(categorical)]]
+    return pd.DataFrame(columns)
+
+
+def _requirements(names: tuple[str, ...]) -> list[str]:
+    pinned = []
+    for name in names:
+        try:
+            pinned.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            pinned.append(name)  # run from its source folder without being installed
+    return pinned

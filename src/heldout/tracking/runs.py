@@ -1,0 +1,207 @@
+"""Runs: begun, resumed and reopened in a tracking store."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from heldout.config.tracking import TrackingConfig
+from heldout.tracking.delivery import is_refusal
+from heldout.tracking.errors import ExperimentError, RunRefused, TrackingUnavailable
+from heldout.tracking.params import MAX_TAG_LENGTH, clean_name, shorten
+from heldout.tracking.store import artifact_location, hide_password, is_server, open_store, resolve_uri
+from heldout.tracking.tracker import RunTracker
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+T = TypeVar("T")
+
+# where runs keep what could not be sent, a folder a run
+SPOOL_ROOT = Path(".heldout/spool")
+# how a run is found whose creation was asked for, but whose id was lost with the answer
+CREATION_TAG = "mlflow.heldout.creation"
+LONGEST_RETRY_PAUSE = 8.0
+
+
+def connect(config: TrackingConfig, directory: Path | None = None) -> Tracking:
+    """Opens the tracking store that `config` names, and the experiment in it.
+
+    Args:
+        directory: where a local store and unsent data lie; the working folder by default.
+
+    Raises:
+        TrackingAddressError: the address is a folder.
+        TrackingUnavailable: the store does not answer, or does not let us in.
+        ExperimentError: the experiment was deleted.
+    """
+    directory = (directory or Path()).resolve()
+    uri = resolve_uri(config.uri, directory)
+    client = open_store(uri, config.request_seconds)
+    return Tracking(config, client, uri, _experiment_id(client, uri, config.experiment), directory / SPOOL_ROOT)
+
+
+class Tracking:
+    """An open store. Made by `connect`."""
+
+    def __init__(
+        self, config: TrackingConfig, client: MlflowClient, uri: str, experiment_id: str, spool_root: Path
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._uri = uri
+        self._spool_root = spool_root
+        self.experiment = config.experiment
+        self.experiment_id = experiment_id
+
+    @property
+    def uri(self) -> str:
+        """Address of the store, without password."""
+        return hide_password(self._uri)
+
+    @property
+    def how_to_open(self) -> str:
+        """A command or an address that shows the runs."""
+        if is_server(self._uri):
+            return f"{self.uri.rstrip('/')}/#/experiments/{self.experiment_id}"
+        return f"mlflow ui --backend-store-uri {self.uri}"
+
+    def start_run(
+        self,
+        name: str,
+        parent: RunTracker | str | None = None,
+        resume_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        system_metrics: bool = True,
+    ) -> RunTracker:
+        """Begins a run, or goes on with one.
+
+        `MLFLOW_RUN_ID` in the environment plays no part.
+
+        Args:
+            parent: the run, or its id, under which this one is shown.
+            resume_run_id: a run to go on with: it is RUNNING again, and what was already logged of a metric at a step
+                is not logged a second time, so that a resumed training may simply log its history again.
+            params: nested values, such as the resolved config.
+            system_metrics: whether CPU, memory and GPU are sampled.
+
+        Raises:
+            TrackingUnavailable: the store does not answer for `start_seconds`.
+            RunRefused: there is no run `resume_run_id`.
+        """
+        all_tags = {**_origin(name), **self._config.tags, **(tags or {})}
+        if parent is not None:
+            all_tags["mlflow.parentRunId"] = parent if isinstance(parent, str) else parent.run_id
+        all_tags = {clean_name(key): shorten(str(value), MAX_TAG_LENGTH) for key, value in all_tags.items()}
+        if resume_run_id is None:
+            tracker = self._tracker(self._create(name, all_tags))
+        else:
+            tracker = self._resume(resume_run_id)
+            tracker.set_tags(all_tags)
+        if params:
+            tracker.log_params(params)
+        if system_metrics:
+            tracker.sample_system()
+        return tracker
+
+    def reopen(self, run_id: str) -> RunTracker:
+        """Adds to a run that has ended, without a change of its status or times.
+
+        Raises:
+            TrackingUnavailable, RunRefused: as `start_run`.
+        """
+        run = self._call(lambda: self._client.get_run(run_id), f"run {run_id}")
+        return self._tracker(run, keeps_status=True)
+
+    def _tracker(self, run: Run, keeps_status: bool = False, known: set[tuple[str, int]] | None = None) -> RunTracker:
+        return RunTracker(self._client, run, self._uri, self._config, self._spool_root, keeps_status, known or set())
+
+    def _resume(self, run_id: str) -> RunTracker:
+        run = self._call(lambda: self._client.get_run(run_id), f"run {run_id}")
+        known: set[tuple[str, int]] = set()
+        for key in run.data.metrics:
+            history = self._call(partial(self._client.get_metric_history, run_id, key), f"run {run_id}")
+            known.update((key, point.step) for point in history)
+        tracker = self._tracker(run, known=known)
+        tracker.mark_running()
+        return tracker
+
+    def _create(self, name: str, tags: Mapping[str, str]) -> Run:
+        token = uuid.uuid4().hex
+        attempts = 0
+
+        def create() -> Run:
+            nonlocal attempts
+            attempts += 1
+            if attempts > 1:
+                query = f"tags.`{CREATION_TAG}` = '{token}'"
+                if found := self._client.search_runs([self.experiment_id], query, max_results=1):
+                    return found[0]
+            return self._client.create_run(self.experiment_id, tags={**tags, CREATION_TAG: token}, run_name=name)
+
+        return self._call(create, f"run '{name}'")
+
+    def _call(self, function: Callable[[], T], what: str) -> T:
+        """Calls, and again while the store does not answer."""
+        give_up = time.monotonic() + self._config.start_seconds
+        pause = 0.25
+        while True:
+            try:
+                return function()
+            # as in the outbox: whatever the layers below raise
+            except Exception as error:
+                if is_refusal(error, is_server(self._uri)):
+                    raise RunRefused(f"the tracking store at {self.uri} refuses {what}: {error}") from error
+                if time.monotonic() + pause > give_up:
+                    raise TrackingUnavailable(
+                        f"the tracking store at {self.uri} did not answer for {self._config.start_seconds:g} seconds "
+                        f"({str(error)[:200]}). Start it again, or raise tracking.start_seconds."
+                    ) from error
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_PAUSE)
+
+
+def _origin(name: str) -> dict[str, str]:
+    tags = {
+        "mlflow.runName": name,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": Path(sys.argv[0]).name or "python",
+    }
+    with contextlib.suppress(KeyError, OSError):  # a container may run as a user without a name
+        tags["mlflow.user"] = getpass.getuser()
+    return tags
+
+
+def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return client.create_experiment(name, artifact_location(uri, name))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                # made by another process a moment ago
+                found = client.get_experiment_by_name(name)
+    except MlflowException as error:
+        raise TrackingUnavailable(
+            f"the tracking store at {hide_password(uri)} does not give access to experiment '{name}': {error}. If it "
+            "asks for a login, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+        ) from error
+    if found is None or found.lifecycle_stage != "active":
+        raise ExperimentError(
+            f"experiment '{name}' was deleted from {hide_password(uri)}. Restore it (mlflow experiments restore) or "
+            "choose another name with tracking.experiment."
+        )
+    return str(found.experiment_id)
