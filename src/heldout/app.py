@@ -104,8 +104,11 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     from heldout.config.compose import HYDRA_VERSION_BASE, conf_dir, to_stage
 
     parsed = get_args_parser().parse_args(arguments)
+    if parsed.help:
+        sys.stdout.write(_help(stage, parsed.overrides))
+        return 0
     if not (parsed.hydra_help or parsed.shell_completion):
-        _precheck(stage, parsed.overrides, parsed.multirun)
+        _precheck(stage, parsed.overrides, parsed.multirun, complete=parsed.cfg is None)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     failures: list[int] = []
 
@@ -129,13 +132,40 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     return failures[0] if failures else 0
 
 
-def _precheck(stage: Stage, overrides: list[str], multirun: bool) -> None:
+def _help(stage: Stage, overrides: list[str]) -> str:
+    # Hydra's own help takes seconds: it copies every registered schema for every group it lists
+    from omegaconf import OmegaConf
+
+    from heldout.config.compose import compose_stage, conf_dir, group_options, hydra_session
+
+    with hydra_session():
+        config = compose_stage(stage.name, overrides, complete=False)
+        groups = {str(key): group_options(str(key)) for key in config if (conf_dir() / str(key)).is_dir()}
+        if stage.name == "train":
+            groups["experiment"] = group_options("experiment")
+    lines = [
+        f"python pipelines/{stage.name}.py [group=option] [key=value] ...",
+        "",
+        "  -m            every combination of values given with commas: model=mlp,cnn seeds=[0],[1]",
+        "  --cfg job     show the config these arguments make, and do nothing",
+        "  --hydra-help  Hydra's own options",
+        "",
+        "groups:",
+        *(f"  {group}={'|'.join(options)}" for group, options in groups.items()),
+        "",
+        "config:",
+        *(f"  {line}" for line in OmegaConf.to_yaml(config).splitlines()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _precheck(stage: Stage, overrides: list[str], multirun: bool, complete: bool) -> None:
     # before Hydra makes a folder, so that a mistake leaves nothing behind
     from heldout.config.compose import compose_stage, hydra_session
 
     with hydra_session():
         for combination in _combinations(overrides) if multirun else [overrides]:
-            compose_stage(stage.name, [o for o in combination if not _of_hydra(o)])
+            compose_stage(stage.name, [o for o in combination if not _of_hydra(o)], complete)
 
 
 def _of_hydra(override: str) -> bool:

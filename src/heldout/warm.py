@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -94,34 +95,63 @@ def _await(connection: socket.socket) -> int:
             signal.signal(number, handler)
 
 
+def wake() -> None:
+    """Has the warm process, where there is to be one, start importing: heavy stages will follow."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(os.environ.get(ADDRESS_VARIABLE, ""))
+
+
 @contextlib.contextmanager
 def server() -> Iterator[dict[str, str]]:
-    """Starts the warm process; yields the environment under which `forward` finds it, and ends it afterwards."""
+    """Yields the environment under which `forward` finds a warm process, and ends that process afterwards.
+
+    It is started by the first stage that asks, so that a pipeline with nothing to do starts none.
+    """
     if not can_fork():
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="heldout-") as folder:
         address = str(Path(folder) / "warm")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "heldout.warm", address],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-            # a pool of threads made before the fork would be missing after it
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        )
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(address)
+        listener.listen()
+        started: list[subprocess.Popen[bytes]] = []
+        stop, stopped = os.pipe()
+        thread = threading.Thread(target=_start_when_asked, args=(listener, stop, started), daemon=True)
+        thread.start()
         try:
             yield {ADDRESS_VARIABLE: address}
         finally:
-            process.terminate()
-            process.wait()
+            os.close(stopped)
+            thread.join()
+            os.close(stop)
+            listener.close()
+            for process in started:
+                process.terminate()
+                process.wait()
+                assert process.stdin is not None
+                process.stdin.close()
 
 
-def serve(address: str) -> None:
-    """Listens first, so that early jobs wait instead of starting cold; imports; then forks one child a connection."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(address)
-    listener.listen()
+def _start_when_asked(listener: socket.socket, stop: int, started: list[subprocess.Popen[bytes]]) -> None:
+    readable, _, _ = select.select([listener, stop], [], [])
+    if stop in readable:
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heldout.warm", str(listener.fileno())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        # an interrupt at the terminal is for the stages; this process ends with its parent
+        start_new_session=True,
+        # a thread started before the fork would be missing after it
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )
+    started.append(process)
+
+
+def serve(listener: socket.socket) -> None:
+    """Imports, while jobs that are early wait in the socket's queue; then forks one child a connection."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     for module in PRELOADED:
@@ -150,6 +180,8 @@ def _reap() -> None:
 def _supervise(connection: socket.socket) -> int:
     """In the first fork: starts the job in a second one, tells its process id, waits, tells its exit code."""
     header, ancillary, _, _ = connection.recvmsg(LENGTH_BYTES, socket.CMSG_SPACE(STANDARD_FILES * 4))
+    if not header:  # only woken
+        return 0
     files = array.array("i")
     for _, _, data in ancillary:
         files.frombytes(data)
@@ -175,6 +207,8 @@ def _job(job: dict[str, object], files: list[int]) -> int:
     os.environ.clear()
     os.environ.update(job["environment"])  # type: ignore[call-overload]
     os.chdir(str(job["folder"]))
+    # as `python -m` does
+    sys.path[0] = os.getcwd()
     sys.argv = list(job["arguments"])[1:]  # type: ignore[call-overload]
     try:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -190,4 +224,4 @@ def _job(job: dict[str, object], files: list[int]) -> int:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(socket.socket(fileno=int(sys.argv[1])))

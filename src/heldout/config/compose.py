@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from heldout.config import store
 from heldout.config.checks import check
 from heldout.config.errors import ConfigError, explain, unknown_key
+from heldout.config.model import ModelConfig
 
 HYDRA_VERSION_BASE = "1.3"
 SCHEMA_KEY = "schema"
@@ -53,15 +54,18 @@ def hydra_session() -> Iterator[None]:
         GlobalHydra.instance().clear()
 
 
-def compose_stage(stage: str, overrides: Sequence[str]) -> DictConfig:
+def compose_stage(stage: str, overrides: Sequence[str], complete: bool = True) -> DictConfig:
     """The config of a stage, typed by its schema and checked. Needs `hydra_session`.
+
+    With `complete=False` values may still be missing, and nothing beyond types is checked: for showing it.
 
     Raises:
         ConfigError: with the key, what was given and what was expected.
     """
     try:
         config = compose(stage, overrides=list(overrides))
-        to_stage(config)
+        if complete:
+            to_stage(config)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         raise explain(error) from error
     return config
@@ -125,8 +129,23 @@ def load(path: Path, stage: str) -> Any:
     return to_stage(load_node(path, stage))
 
 
-def load_node(path: Path, stage: str) -> DictConfig:
-    """As `load`, before the checks: a structured OmegaConf node."""
+def load_model_config(path: Path) -> ModelConfig:
+    """The `model` part of a training's config, as its record and its MLflow model hold it.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    schema, content = _read(path, "train")
+    try:
+        node = OmegaConf.structured(store.GROUPS["model"][schema["model"]])
+        model = OmegaConf.to_object(OmegaConf.merge(node, content["model"]))
+    except (OmegaConfBaseException, KeyError) as error:
+        raise explain(error) from error
+    assert isinstance(model, ModelConfig)
+    return model
+
+
+def _read(path: Path, stage: str) -> tuple[dict[str, str], dict[str, Any]]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -136,6 +155,12 @@ def load_node(path: Path, stage: str) -> DictConfig:
     schema = content.pop(SCHEMA_KEY, None) if isinstance(content, dict) else None
     if not isinstance(schema, dict) or schema.get("stage") != stage:
         raise ConfigError(f"'{path}' is not a config of the stage '{stage}'; make it with `dvc repro snapshot`.")
+    return schema, content
+
+
+def load_node(path: Path, stage: str) -> DictConfig:
+    """As `load`, before the checks: a structured OmegaConf node."""
+    schema, content = _read(path, stage)
     node = OmegaConf.structured(store.STAGES[stage])
     try:
         for group, name in schema.items():

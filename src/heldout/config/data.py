@@ -94,7 +94,7 @@ class Check:
 
     level: Level = Level.fail
     # largest value that passes; its meaning is said beside each check of the policy
-    limit: float = 0.0
+    at_most: float = 0.0
 
 
 @dataclass

@@ -1,8 +1,4 @@
-"""Schema of the `model` group: a dataclass a family.
-
-A value out of range is refused when the dataclass is built from the composed config, before anything heavy
-is imported.
-"""
+"""Schema of the `model` group: a dataclass a family."""
 
 from __future__ import annotations
 
@@ -13,17 +9,9 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from heldout.config.data import Modality
-from heldout.errors import UserError
 
 EVERY = frozenset(Modality)
 ORDERED = frozenset({Modality.image, Modality.series})
-
-
-class ModelConfigError(UserError):
-    """A value of the `model` group that no model can have."""
-
-    def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(f"model.{key}={value}: expected {expected}")
 
 
 class Head(Enum):
@@ -49,22 +37,6 @@ class ModelConfig:
     # name of the family, as in reports
     family: str = MISSING
 
-    def _require_at_least(self, minimum: int, *keys: str) -> None:
-        for key in keys:
-            value = getattr(self, key)
-            if value is not None and value < minimum:
-                raise ModelConfigError(key, value, f"a whole number of at least {minimum}")
-
-    def _require_positive(self, *keys: str) -> None:
-        for key in keys:
-            if not getattr(self, key) > 0:
-                raise ModelConfigError(key, getattr(self, key), "a number above 0")
-
-    def _require_each_at_least(self, minimum: int, key: str) -> None:
-        values = getattr(self, key)
-        if any(value < minimum for value in values):
-            raise ModelConfigError(key, values, f"whole numbers of at least {minimum}")
-
 
 @dataclass
 class DeepConfig(ModelConfig):
@@ -75,24 +47,14 @@ class DeepConfig(ModelConfig):
     # share of the units that is zeroed at random while training
     dropout: float = 0.0
 
-    def __post_init__(self) -> None:
-        self._require_positive("learning_rate")
-        if not 0 <= self.dropout < 1:
-            raise ModelConfigError("dropout", self.dropout, "a share from 0 up to, and without, 1")
-
 
 @dataclass
 class MLPConfig(DeepConfig):
     family: str = "mlp"
-    # units of each hidden layer; an empty list is softmax regression
+    # units of each hidden layer
     hidden: list[int] = field(default_factory=lambda: [256, 256])
     # tables: units that stand for a categorical column
     embedding: int = 8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_each_at_least(1, "hidden")
-        self._require_at_least(1, "embedding")
 
 
 @dataclass
@@ -113,16 +75,6 @@ class CNNConfig(DeepConfig):
     padding: int | None = None
     head: Head = Head.flatten
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least(1, "width", "depth", "stride")
-        self._require_at_least(0, "padding")
-        self._require_each_at_least(1, "kernel_sizes")
-        if not 1 <= len(self.kernel_sizes) <= self.depth:
-            raise ModelConfigError(
-                "kernel_sizes", self.kernel_sizes, f"1 to {self.depth} sizes (model.depth={self.depth})"
-            )
-
 
 @dataclass
 class RecurrentConfig(DeepConfig):
@@ -130,16 +82,12 @@ class RecurrentConfig(DeepConfig):
 
     accepts: ClassVar[frozenset[Modality]] = ORDERED
     # units of the state, in each direction
-    width: int = 64
+    width: int = 32
     # layers, each reading the states of the one below
     depth: int = 1
     # read from both ends
     bidirectional: bool = False
-    readout: Readout = Readout.last
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least(1, "width", "depth")
+    readout: Readout = Readout.flatten
 
 
 @dataclass
@@ -163,7 +111,7 @@ class ResNetConfig(DeepConfig):
 
     family: str = "resnet"
     # channels of the first stage, doubled in each of the two that follow; tables: units of every layer
-    width: int = 16
+    width: int = 8
     # residual blocks, spread over the stages
     depth: int = 3
     # odd, so that a convolution keeps the length
@@ -173,12 +121,6 @@ class ResNetConfig(DeepConfig):
     # tables: units that stand for a categorical column
     embedding: int = 8
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least(1, "width", "depth", "kernel_size", "embedding")
-        if self.kernel_size % 2 == 0:
-            raise ModelConfigError("kernel_size", self.kernel_size, "an odd number")
-
 
 @dataclass
 class TransformerConfig(DeepConfig):
@@ -186,21 +128,15 @@ class TransformerConfig(DeepConfig):
 
     family: str = "transformer"
     # units of a token
-    width: int = 64
+    width: int = 32
     # encoder blocks
     depth: int = 2
     # attention heads; they share the width equally
-    heads: int = 4
+    heads: int = 2
     # hidden units of a block's feed-forward part, as a multiple of the width
     expansion: int = 2
     # side of a square patch (images), steps in a token (series)
     patch: int = 4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least(1, "width", "depth", "heads", "expansion", "patch")
-        if self.width % self.heads:
-            raise ModelConfigError("heads", self.heads, f"a divisor of model.width={self.width}")
 
 
 @dataclass
@@ -222,18 +158,11 @@ class LogisticConfig(BaselineConfig):
     C: float = 1.0
     max_iter: int = 1000
 
-    def __post_init__(self) -> None:
-        self._require_positive("C")
-        self._require_at_least(1, "max_iter")
-
 
 @dataclass
 class KNNConfig(BaselineConfig):
     family: str = "knn"
     neighbors: int = 5
-
-    def __post_init__(self) -> None:
-        self._require_at_least(1, "neighbors")
 
 
 @dataclass
@@ -243,9 +172,6 @@ class RandomForestConfig(BaselineConfig):
     # null grows each tree until its leaves are pure
     max_depth: int | None = None
 
-    def __post_init__(self) -> None:
-        self._require_at_least(1, "trees", "max_depth")
-
 
 @dataclass
 class HistGradientBoostingConfig(BaselineConfig):
@@ -253,10 +179,6 @@ class HistGradientBoostingConfig(BaselineConfig):
     # rounds of boosting, each a tree a class
     iterations: int = 100
     learning_rate: float = 0.1
-
-    def __post_init__(self) -> None:
-        self._require_at_least(1, "iterations")
-        self._require_positive("learning_rate")
 
 
 FAMILIES: tuple[type[ModelConfig], ...] = (

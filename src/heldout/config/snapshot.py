@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from heldout.config.compose import compose_stage, conf_dir, dump, hydra_session, load_node, to_stage
-from heldout.config.errors import ConfigError, explain
+from heldout.config.errors import ConfigError, closest, explain, listed
 
 # where results go does not change them: these are read afresh when the stage runs
 NOT_CONTENT = ("tracking", "resume")
@@ -136,3 +136,24 @@ def load_snapshot(path: Path, stage: str) -> Any:
         for group in absent:
             node[group] = defaults[group]
     return to_stage(node)
+
+
+def select_profile(name: str) -> int:
+    """Makes conf/matrix/NAME.yaml the matrix that the pipeline runs; returns its number of runs.
+
+    Raises:
+        ConfigError: there is no such profile, or the matrix now there was edited and is no profile: it would be lost.
+    """
+    folder = conf_dir()
+    current = folder / "matrix.yaml"
+    profiles = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "matrix").glob("*.yaml"))}
+    if name not in profiles:
+        raise ConfigError(f"there is no profile '{name}'.{closest(name, profiles)} Expected one of: {listed(profiles)}.")
+    if current.is_file() and current.read_text(encoding="utf-8") not in profiles.values():
+        raise ConfigError(
+            f"{current} was edited and is none of the profiles {listed(profiles)}; save it as "
+            f"{folder / 'matrix'}/mine.yaml first, then choose again."
+        )
+    matrix = read_matrix(folder / "matrix" / f"{name}.yaml")
+    current.write_text(profiles[name], encoding="utf-8")
+    return sum(len(pairs.data) * len(pairs.model) for pairs in (matrix.ordered, matrix.tables))

@@ -1,0 +1,44 @@
+# make repro   the pipeline: from data to the report
+# make test    all tests
+# Both set up .venv first. Interrupt and repeat as you like.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# the environment's programs before any others: DVC stages call `python`
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test setup lint format lock
+
+repro: $(READY)
+	$(BIN)/heldout repro
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+setup: $(READY)
+
+# format, lint, types and import contracts
+lint: $(READY)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# universal, with hashes and without the address of any index
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra s3 --extra gpu --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock > /dev/null
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is Python {v[0]}.{v[1]}; expected 3.11 to 3.13. Name another one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --requirement requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

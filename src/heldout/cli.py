@@ -1,0 +1,113 @@
+"""The command `heldout`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from heldout import __version__, app, warm
+from heldout.errors import UserError
+
+REPORT = Path("report/report.html")
+
+EPILOG = """\
+stages, each with Hydra overrides (heldout train --help lists them):
+  prepare     source to split Arrow files and their card
+  validate    prepared data against the quality policy
+  train       fit one configuration, once a seed
+  evaluate    open the test set for finished runs
+  compare     gaps, verdicts and a table of families from records
+  report      one HTML page from comparisons
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `heldout ARGV`; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["stage"]:
+        arguments = arguments[1:]
+    if arguments and arguments[0] in app.STAGES:
+        return app.main(arguments[0], arguments[1:])
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and options.command != "repro":
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return int(options.run(options, rest))
+    except UserError as error:
+        return app.complain(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="heldout", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    repro = commands.add_parser("repro", help="dvc repro, with torch imported once for all stages")
+    repro.set_defaults(run=_repro)
+    profile = commands.add_parser("profile", help="choose which data sets and models the pipeline runs")
+    profile.add_argument("name", help="a file of conf/matrix, without .yaml")
+    profile.set_defaults(run=_profile)
+    verify = commands.add_parser("verify", help="recompute the hashes of a run and say what differs")
+    verify.add_argument("record", metavar="RUN", help="folder of a record, or an MLflow run id")
+    verify.set_defaults(run=_verify)
+    sync = commands.add_parser("sync", help="send to MLflow what it could not take when a run ended")
+    sync.set_defaults(run=_sync)
+    return parser
+
+
+def _repro(options: argparse.Namespace, rest: list[str]) -> int:
+    # the stages say `python`: it must be this one, also where no environment is activated
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    with warm.server() as address:
+        environment = {**os.environ, "PATH": path, **address}
+        try:
+            code = subprocess.call([sys.executable, "-m", "dvc", "repro", *rest], env=environment)
+        except KeyboardInterrupt:
+            code = 130
+    if code:
+        sys.stderr.write("\nheldout: stopped before the end; the same command goes on from here.\n")
+    elif REPORT.is_file():
+        sys.stdout.write(_where_to_look())
+    return code
+
+
+def _where_to_look() -> str:
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    mlflow = Path(sys.executable).with_name("mlflow")
+    shown = os.path.relpath(mlflow) if mlflow.is_relative_to(Path.cwd()) else str(mlflow)
+    return (
+        f"\nReport:  {REPORT.resolve()}\n"
+        f"MLflow:  {shown} ui --backend-store-uri {uri} --port 5000, then open http://127.0.0.1:5000\n"
+    )
+
+
+def _profile(options: argparse.Namespace, rest: list[str]) -> int:
+    from heldout.config.snapshot import select_profile
+
+    count = select_profile(options.name)
+    sys.stdout.write(f"conf/matrix.yaml is now the profile '{options.name}', {count} runs. Next: make repro\n")
+    return 0
+
+
+def _verify(options: argparse.Namespace, rest: list[str]) -> int:
+    from heldout.tracking.lineage import verify
+
+    differences = verify(options.record)
+    for difference in differences:
+        sys.stdout.write(f"{difference}\n")
+    if not differences:
+        sys.stdout.write("config, data, code and model are those of the run\n")
+    return 1 if differences else 0
+
+
+def _sync(options: argparse.Namespace, rest: list[str]) -> int:
+    from heldout.tracking import sync
+
+    app.configure_logging()
+    sys.stdout.write(f"{sync()} entries sent\n")
+    return 0

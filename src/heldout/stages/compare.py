@@ -1,0 +1,63 @@
+"""The stage `compare`: records to a comparison, told to MLflow too."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from heldout.analysis import Comparison, Run, compare
+from heldout.config.stages import CompareConfig
+from heldout.record import Record, RecordError, find_records
+from heldout.tracking import Tracking, connect
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: CompareConfig) -> None:
+    """Compares the records below `config.records` and writes the comparison to `config.out`."""
+    root = Path(config.records)
+    folders = find_records(root)
+    if config.only is not None:
+        folders = [folder for folder in folders if folder.relative_to(root).parts[:1][0] in config.only]
+    if not folders:
+        raise RecordError(f"no records below {root} (only={config.only}); train and evaluate first.")
+    comparison = compare([Record.load(folder) for folder in folders], config.analysis)
+    comparison.write(Path(config.out))
+    for family in comparison.families:
+        logger.info("%-10s %-24s %s", family.data, family.label, family.verdict.label.value)
+    _track(comparison, Path(config.out), connect(config.tracking))
+
+
+def _track(comparison: Comparison, folder: Path, tracking: Tracking) -> None:
+    from heldout.report import figures
+
+    for one in comparison.runs:
+        _track_verdict(one, tracking)
+    name = f"comparison {' '.join(comparison.data_sets)}"
+    with tracking.start_run(name, tags={"heldout.kind": "comparison"}, system_metrics=False) as run:
+        for family in comparison.families:
+            scores = {f"{split}/{family.label}": of.value for split, of in family.accuracy.items()}
+            gap = {} if family.gap is None else {f"gap/{family.label}": family.gap.value}
+            run.log_metrics({**scores, **gap}, 0)
+            run.set_tags({f"verdict.{family.label}": family.verdict.label.value})
+        for path in sorted(folder.iterdir()):
+            run.log_artifact(path)
+        for data in comparison.data_sets:
+            families = [family for family in comparison.families if family.data == data]
+            run.log_figure_html(f"families_{data}", figures.page(figures.families(families)))
+
+
+def _track_verdict(one: Run, tracking: Tracking) -> None:
+    run_id = one.provenance.get("mlflow", {}).get("run_id")
+    # records of other programs may have no run in MLflow
+    if run_id is None:
+        return
+    run = tracking.reopen(run_id)
+    run.set_tags({"heldout.verdict": one.verdict.label.value, "heldout.evidence": " ".join(one.verdict.evidence)})
+    if one.measures is not None:
+        for metric in ("accuracy", "loss"):
+            gap = one.measures.gap(metric, "kept").value
+            values = {f"analysis/gap_{metric}": gap.value}
+            values |= {f"analysis/gap_{metric}_{side}": getattr(gap, side) for side in ("lower", "upper")}
+            run.log_metrics(values, one.measures.kept_epoch)
+    run.finish()

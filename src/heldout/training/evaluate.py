@@ -1,0 +1,153 @@
+"""Opens the test set, once for every finished run, and completes its record. Nothing else reads the test set."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heldout.config.compose import load_model_config
+from heldout.config.model import BaselineConfig, DeepConfig
+from heldout.config.stages import EvaluateConfig
+from heldout.data.card import Card
+from heldout.data.errors import CardMismatch
+from heldout.data.hashing import hash_file
+from heldout.data.store import Split
+from heldout.data.test_split import count_openings, open_test_split
+from heldout.record import (
+    CONFIG_FILE,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    Record,
+    RecordError,
+    append_predictions,
+    find_records,
+    write_record,
+)
+from heldout.tracking import Tracking, connect
+from heldout.training.classical import measure
+from heldout.training.outcome import LEDGER
+
+logger = logging.getLogger(__name__)
+
+EVAL_BATCH_SIZE = 1000
+
+
+def run(config: EvaluateConfig) -> int:
+    """The stage `evaluate`."""
+    records = evaluate(config)
+    finished = [record for record in records if record.info["status"] == "finished"]
+    logger.info("%d of %d runs evaluated on the test set, records in %s", len(finished), len(records), config.out)
+    return 0
+
+
+def evaluate(config: EvaluateConfig) -> list[Record]:
+    """Completes every record below `config.runs` with test predictions, in the same folders below `config.out`.
+
+    A run whose complete record is there already, of the same model and data, is left as it is: its test set is not
+    opened a second time. Failed runs are copied. Folders in `config.out` that have no run any more are removed.
+
+    Raises:
+        RecordError: no runs, or one that is damaged or was trained on other data than is there now.
+    """
+    runs, out = Path(config.runs), Path(config.out)
+    folders = _chosen(runs, out, config.only)
+    tracking: Tracking | None = None
+    complete = []
+    for folder in folders:
+        target = out / folder.relative_to(runs)
+        record = Record.load(folder)
+        if not _is_complete(target, record):
+            tracking = tracking or connect(config.tracking)
+            _complete(record, target, config.prepared, tracking)
+        complete.append(target)
+    _remove_others(out, complete)
+    return [Record.load(target) for target in complete]
+
+
+def _chosen(runs: Path, out: Path, only: list[str] | None) -> list[Path]:
+    inside = [folder for folder in find_records(runs) if not folder.is_relative_to(out)]
+    chosen = [f for f in inside if only is None or f.relative_to(runs).parts[:1][0] in only]
+    if not chosen:
+        raise RecordError(f"no runs below {runs} (only={only}); expected folders that `train` left there.")
+    return chosen
+
+
+def _is_complete(target: Path, run: Record) -> bool:
+    if not (target / RECORD_FILE).is_file():
+        return False
+    done = Record.load(target).info
+    same_run = done["hashes"] == run.info["hashes"] and done.get("mlflow") == run.info.get("mlflow")
+    return same_run and done["status"] == run.info["status"]
+
+
+def _complete(record: Record, target: Path, prepared: str | None, tracking: Tracking) -> None:
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(record.path, partial, ignore=shutil.ignore_patterns(record.info.get("model_file", "")))
+    if record.info["status"] == "finished":
+        _open_test_set(record, partial, prepared, tracking)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def _open_test_set(record: Record, partial: Path, prepared: str | None, tracking: Tracking) -> None:
+    info = record.info
+    folder = Path(prepared or info["lineage"]["data_path"])
+    card = Card.load(folder)
+    if card.data_hash != info["hashes"]["data"]:
+        raise CardMismatch(
+            f"{record.path} was trained on data {info['hashes']['data'][:12]}..., but {folder} holds "
+            f"{card.data_hash[:12]}...; expected the same. Prepare that data again, or train again."
+        )
+    predict = load_predictor(record, card)
+    run_id = info["mlflow"]["run_id"]
+    test = open_test_split(folder, LEDGER, run=run_id)
+    probabilities = predict(test)
+    append_predictions(partial / PREDICTIONS_FILE, {"test": (test.ids, test.target, probabilities)})
+    openings = count_openings(LEDGER, card.data_hash, run_id)
+    in_all = count_openings(LEDGER, card.data_hash)
+    measured = measure(test, probabilities)
+    write_record(partial, {**info, "test_openings": openings, "data_test_openings": in_all, "test": measured})
+    run = tracking.reopen(run_id)
+    run.log_metrics({f"test/{name}": value for name, value in measured.items()}, info["kept_epoch"])
+    run.set_tags({"heldout.test_openings": str(openings), "heldout.data_test_openings": str(in_all)})
+    run.log_artifact(partial / PREDICTIONS_FILE)
+    run.log_artifact(partial / RECORD_FILE)
+    run.finish()
+    logger.info("%s seed %d  test accuracy %.4f", info["name"], info["seed"], measured["accuracy"])
+
+
+def load_predictor(record: Record, card: Card) -> Callable[[Split], np.ndarray]:
+    """The model of a record as a function from a split to class probabilities float32 `[examples, classes]`.
+
+    Raises:
+        RecordError: the model file is absent or is not the one that was fitted.
+    """
+    model_file = record.path / record.info["model_file"]
+    if not model_file.is_file() or hash_file(model_file) != record.info["hashes"]["model"]:
+        raise RecordError(f"{model_file} is absent or not the file that was fitted; train this run again.")
+    config: Any = load_model_config(record.path / CONFIG_FILE)
+    if isinstance(config, BaselineConfig):
+        from heldout.models import baselines
+
+        baseline = baselines.load(model_file)
+        return lambda split: baseline.predict_proba(split.inputs)
+    from heldout.training.deep import load_network, predict
+
+    assert isinstance(config, DeepConfig)
+    network = load_network(config, card, model_file)
+    return lambda split: predict(network, split, EVAL_BATCH_SIZE)
+
+
+def _remove_others(out: Path, kept: list[Path]) -> None:
+    for folder in find_records(out):
+        if folder not in kept:
+            shutil.rmtree(folder)
+    for folder in sorted((path for path in out.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,123 @@
+"""Writes the record of a fit and tells MLflow of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from heldout.config.stages import TrainConfig
+from heldout.data.card import Card
+from heldout.data.hashing import hash_file
+from heldout.data.test_split import count_openings
+from heldout.record import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    PREDICTIONS_FILE,
+    write_history,
+    write_predictions,
+    write_record,
+)
+from heldout.tracking import RunTracker
+from heldout.tracking.lineage import collect
+from heldout.training.fitted import FitInputs, Fitted
+from heldout.training.identity import Identity
+from heldout.training.prepared import Prepared
+
+LEDGER = Path(".heldout/test_openings.jsonl")
+EXAMPLE_ROWS = 3
+
+
+def write_outcome(
+    folder: Path,
+    config: TrainConfig,
+    identity: Identity,
+    prepared: Prepared,
+    data: FitInputs,
+    seed: int,
+    run: RunTracker,
+    fitted: Fitted,
+) -> None:
+    """The record of a finished fit in `folder`, and its files, model and last metrics in MLflow."""
+    card = prepared.card
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = {"train": data.train_subset, "validation": data.validation}
+    write_history(folder / HISTORY_FILE, fitted.history)
+    predictions = {name: (split.ids, split.target, fitted.probabilities[name]) for name, split in splits.items()}
+    write_predictions(folder / PREDICTIONS_FILE, predictions)
+    model_file = fitted.model_file.replace(folder / fitted.model_file.name)
+    info = {
+        **_common(folder, config, identity, prepared, seed, run),
+        "status": "finished",
+        "error": None,
+        "kept_epoch": fitted.kept_epoch,
+        "epochs": fitted.epochs,
+        "steps": fitted.steps,
+        "parameters": fitted.parameters,
+        "fit_seconds": fitted.seconds,
+        "train_examples": len(data.train),
+        "train_subset": len(data.train_subset),
+        "model_file": model_file.name,
+    }
+    info["hashes"]["model"] = hash_file(model_file)
+    run.log_metrics(
+        {f"kept/{key}": float(value) for key, value in _kept(fitted).items()}
+        | {"fit_seconds": fitted.seconds, "parameters": float(fitted.parameters or 0)},
+        fitted.kept_epoch,
+    )
+    example = {name: values[:EXAMPLE_ROWS] for name, values in data.validation.inputs.items()}
+    run.log_model(model_file, folder / CONFIG_FILE, card, example)
+    # last: from here on the record counts
+    write_record(folder, info)
+    for name in (HISTORY_FILE, PREDICTIONS_FILE, CONFIG_FILE, "record.json"):
+        run.log_artifact(folder / name)
+
+
+def write_failure(
+    folder: Path, config: TrainConfig, identity: Identity, prepared: Prepared, seed: int, run: RunTracker, error: str
+) -> None:
+    """The record of a fit that failed: its cause instead of its results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = _common(folder, config, identity, prepared, seed, run)
+    write_record(folder, {**info, "status": "failed", "error": error})
+    for name in (CONFIG_FILE, "record.json"):
+        run.log_artifact(folder / name)
+
+
+def _common(
+    folder: Path, config: TrainConfig, identity: Identity, prepared: Prepared, seed: int, run: RunTracker
+) -> dict[str, Any]:
+    card: Card = prepared.card
+    card.save(folder)
+    (folder / CONFIG_FILE).write_text(identity.config_text, encoding="utf-8")
+    lineage = collect(yaml.safe_load(identity.config_text), prepared.folder, card.data_hash, seed)
+    run.set_tags(lineage.tags())
+    return {
+        "name": config.name,
+        "data": config.data.name,
+        "family": config.model.family,
+        "kind": "baseline" if config.is_baseline else "deep",
+        "seed": seed,
+        "task": card.task,
+        "classes": card.classes,
+        "monitor": config.trainer.monitor,
+        "mode": config.trainer.mode.name,
+        "counts": card.counts,
+        "hashes": {"config": identity.config_hash, "data": identity.data_hash, "code": lineage.code_hash},
+        "key": identity.key,
+        "lineage": lineage.to_dict(),
+        "mlflow": {
+            "tracking_uri": run.tracking_uri,
+            "experiment_id": run.experiment_id,
+            "run_id": run.run_id,
+            "parent_run_id": run.parent_run_id,
+        },
+        "test_openings": 0,
+        "data_test_openings": count_openings(LEDGER, card.data_hash),
+    }
+
+
+def _kept(fitted: Fitted) -> dict[str, float]:
+    rows = [row for row in fitted.history if row["epoch"] == fitted.kept_epoch]
+    return {f"{row['split']}_{metric}": row[metric] for row in rows for metric in ("loss", "accuracy")}

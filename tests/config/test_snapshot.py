@@ -1,0 +1,125 @@
+"""A snapshot changes when, and only when, an edit in conf/ reaches its stage."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from heldout.config.compose import conf_dir
+from heldout.config.errors import ConfigError
+from heldout.config.model import CNNConfig
+from heldout.config.snapshot import load_snapshot, read_matrix, select_profile, write_snapshots
+from heldout.config.stages import TrainConfig
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copy = tmp_path / "conf"
+    shutil.copytree(conf_dir(), copy)
+    small = {
+        "data": ["digits", "mnist1d"],
+        "ordered": {"data": ["digits", "mnist1d"], "model": ["mlp", "cnn", "logistic"]},
+        "tables": {"data": [], "model": []},
+        "overrides": ["seeds=[0,1]", "trainer.max_epochs=4"],
+    }
+    (copy / "matrix.yaml").write_text(yaml.safe_dump(small))
+    monkeypatch.setenv("HELDOUT_CONF", str(copy))
+    return copy
+
+
+def contents(out: Path) -> dict[str, str]:
+    write_snapshots(out)
+    return {str(p.relative_to(out)): p.read_text() for p in sorted(out.rglob("*.yaml"))}
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+EDITS = [
+    ("model/cnn.yaml", "dropout: 0.123\n", {"train/digits-cnn.yaml", "train/mnist1d-cnn.yaml"}),
+    ("model/cnn.yaml", "# a comment\n", set()),
+    ("data/digits.yaml", "limit: 500\n", {f"{s}.yaml" for s in (
+        "prepare/digits", "validate/digits", "train/digits-mlp", "train/digits-cnn", "train/digits-logistic")}),
+    ("analysis/default.yaml", "bootstrap_samples: 77\n", {"compare/digits.yaml", "compare/mnist1d.yaml"}),
+    ("quality/default.yaml", "near_duplicate_similarity: 0.5\n", {"validate/digits.yaml", "validate/mnist1d.yaml"}),
+    ("trainer/default.yaml", "batch_size: 17\n", {f"train/{d}-{m}.yaml" for d in ("digits", "mnist1d") for m in ("mlp", "cnn")}),
+    ("tracking/default.yaml", "flush_seconds: 3.5\n", set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "line", "reached"), EDITS, ids=[f"{f}:{line.strip()}" for f, line, _ in EDITS])
+def test_an_edit_changes_the_snapshots_it_reaches(
+    conf: Path, tmp_path: Path, file: str, line: str, reached: set[str]
+) -> None:
+    before = contents(tmp_path / "out")
+    key = line.split(":")[0]
+    kept = [old for old in (conf / file).read_text().splitlines() if not old.startswith(f"{key}:")]
+    (conf / file).write_text("\n".join(kept) + "\n" + line)
+    assert changed(before, contents(tmp_path / "out")) == reached
+
+
+def test_a_new_seed_reaches_every_training_and_nothing_else(conf: Path, tmp_path: Path) -> None:
+    before = contents(tmp_path / "out")
+    path = conf / "matrix.yaml"
+    path.write_text(path.read_text().replace("seeds=[0,1]", "seeds=[0,1,2]"))
+    assert {name.split("/")[0] for name in changed(before, contents(tmp_path / "out"))} == {"train"}
+
+
+def test_a_model_taken_out_leaves_no_snapshot_behind(conf: Path, tmp_path: Path) -> None:
+    contents(tmp_path / "out")
+    path = conf / "matrix.yaml"
+    path.write_text(path.read_text().replace("  - cnn\n", ""))
+    assert "train/digits-cnn.yaml" not in contents(tmp_path / "out")
+
+
+def test_a_snapshot_is_read_back_as_it_was_composed(conf: Path, tmp_path: Path) -> None:
+    write_snapshots(tmp_path / "out")
+    config = load_snapshot(tmp_path / "out/train/mnist1d-cnn.yaml", "train")
+    assert isinstance(config, TrainConfig)
+    assert isinstance(config.model, CNNConfig)
+    assert config.seeds == [0, 1]
+    assert config.trainer.max_epochs == 4
+    assert config.tracking.flush_seconds > 0, "tracking comes from conf/ as it is now"
+
+
+def test_a_mistake_writes_nothing(conf: Path, tmp_path: Path) -> None:
+    before = contents(tmp_path / "out")
+    (conf / "model" / "cnn.yaml").write_text("defaults: [schema_cnn]\nwidht: 3\n")
+    with pytest.raises(ConfigError, match="widht"):
+        write_snapshots(tmp_path / "out")
+    assert {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.yaml")} == set(before)
+
+
+def test_a_snapshot_of_another_stage_is_refused(conf: Path, tmp_path: Path) -> None:
+    write_snapshots(tmp_path / "out")
+    with pytest.raises(ConfigError, match="not a config of the stage 'train'"):
+        load_snapshot(tmp_path / "out/prepare/digits.yaml", "train")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("data: [a]\nordered: {data: [b], model: [mlp]}\ntables: {data: [], model: []}\noverrides: []", r"\['b'\]"),
+        ("dta: [a]", "dta"),
+        ("data: [", "YAML"),
+    ],
+)
+def test_a_bad_matrix_is_said(tmp_path: Path, content: str, named: str) -> None:
+    path = tmp_path / "matrix.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=named):
+        read_matrix(path)
+
+
+def test_profiles(conf: Path) -> None:
+    with pytest.raises(ConfigError, match="none of the profiles"):
+        select_profile("full")
+    shutil.copy(conf / "matrix" / "default.yaml", conf / "matrix.yaml")
+    assert select_profile("full") > 50
+    assert read_matrix(conf / "matrix.yaml") == read_matrix(conf / "matrix" / "full.yaml")
+    with pytest.raises(ConfigError, match="Did you mean 'full'"):
+        select_profile("ful")
