@@ -86,9 +86,7 @@ class Record:
         try:
             info = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RecordError(
-                f"{directory} holds no {RECORD_FILE}; expected the directory of one run"
-            ) from None
+            raise RecordError(f"{directory} holds no {RECORD_FILE}; expected the directory of one run") from None
         except (OSError, ValueError) as error:
             raise RecordError(f"{file} cannot be read: {error}. {_REPEAT}") from error
         check_info(info, file)
@@ -126,17 +124,13 @@ class Record:
         rows = table.filter(pc.equal(table.column("split"), split)).combine_chunks()
         file = self.path / PREDICTIONS_FILE
         if rows.num_rows == 0:
-            raise RecordError(
-                f"{file} has no rows of split {split!r}; it has {', '.join(self.prediction_splits)}"
-            )
+            raise RecordError(f"{file} has no rows of split {split!r}; it has {', '.join(self.prediction_splits)}")
         target = rows.column("target").to_numpy().astype("int64")
         values = pc.list_flatten(rows.column("probabilities")).to_numpy().astype("float32", copy=False)
         classes = len(self.info["classes"])
         lengths = pc.unique(pc.list_value_length(rows.column("probabilities"))).to_pylist()
         if lengths != [classes]:
-            raise RecordError(
-                f"{file}: each row needs {classes} probabilities, one a class; found lengths {lengths}"
-            )
+            raise RecordError(f"{file}: each row needs {classes} probabilities, one a class; found lengths {lengths}")
         ids = rows.column("id").to_numpy(zero_copy_only=False)
         probabilities = values.reshape(-1, classes)
         _check_rows(split, ids, target, probabilities, file)
@@ -171,18 +165,14 @@ def check_info(info: object, source: Path | str) -> None:
         raise RecordError(f"{source} holds a {type(info).__name__}; expected a JSON object")
     for field, kind in REQUIRED.items():
         if field not in info:
-            raise RecordError(
-                f"{source} lacks the field {field!r}; docs/reference/record.md lists what is required"
-            )
+            raise RecordError(f"{source} lacks the field {field!r}; docs/reference/record.md lists what is required")
         if not isinstance(info[field], kind) or isinstance(info[field], bool):
             raise RecordError(f"{source}: field {field!r} is {info[field]!r}; expected {kind.__name__}")
     if info["format"] != FORMAT:
         raise RecordError(f"{source} has record format {info['format']}; this version reads format {FORMAT}")
     for field, allowed in (("status", STATUSES), ("kind", KINDS)):
         if info[field] not in allowed:
-            raise RecordError(
-                f"{source}: field {field!r} is {info[field]!r}; expected one of {', '.join(allowed)}"
-            )
+            raise RecordError(f"{source}: field {field!r} is {info[field]!r}; expected one of {', '.join(allowed)}")
 
 
 def write_record(directory: Path, info: Mapping[str, Any]) -> None:
@@ -209,9 +199,7 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     for row in rows:
         if not isinstance(row.get("epoch"), int) or row.get("split") not in SPLITS[:2]:
-            raise RecordError(
-                f"{path}: a history row needs an int epoch and a split of train or validation, got {row}"
-            )
+            raise RecordError(f"{path}: a history row needs an int epoch and a split of train or validation, got {row}")
     _write_table(_history_table(rows), path)
 
 
@@ -250,9 +238,7 @@ def _history_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         [("epoch", pa.int32()), ("step", pa.int64()), ("split", pa.string())]
         + [(name, pa.float64()) for name in ("loss", "accuracy", *metrics, "learning_rate", "seconds")]
     )
-    return pa.Table.from_pylist(
-        [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
-    )
+    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
 
 
 def _predictions_of_split(split: str, rows: PredictionRows, path: Path) -> pa.Table:
@@ -277,16 +263,13 @@ def _predictions_of_split(split: str, rows: PredictionRows, path: Path) -> pa.Ta
     return pa.table(columns)
 
 
-def _check_rows(
-    split: str, ids: np.ndarray, target: np.ndarray, probabilities: np.ndarray, source: Path
-) -> None:
+def _check_rows(split: str, ids: np.ndarray, target: np.ndarray, probabilities: np.ndarray, source: Path) -> None:
     classes = probabilities.shape[1]
     if len(set(ids.tolist())) != len(ids):
         raise RecordError(f"{source}, split {split}: ids are not unique; each example may have one row")
     if len(target) and not (target.min() >= 0 and target.max() < classes):
         raise RecordError(
-            f"{source}, split {split}: targets run from {target.min()} to {target.max()}; "
-            f"expected 0 to {classes - 1}"
+            f"{source}, split {split}: targets run from {target.min()} to {target.max()}; expected 0 to {classes - 1}"
         )
     # float32 softmax may exceed 1 by rounding; NaN fails both comparisons
     if not ((probabilities >= -1e-4) & (probabilities <= 1 + 1e-4)).all():
@@ -307,9 +290,7 @@ def _read_parquet(file: Path, columns: Sequence[str]) -> pa.Table:
         raise RecordError(f"{file} is no readable Parquet file: {error}. {_REPEAT}") from error
     missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise RecordError(
-            f"{file} lacks the column {', '.join(missing)}; it has {', '.join(table.column_names)}"
-        )
+        raise RecordError(f"{file} lacks the column {', '.join(missing)}; it has {', '.join(table.column_names)}")
     return table
 
 
@@ -325,6 +306,6 @@ def _write_atomically(file: Path, write: Callable[[Path], object]) -> None:
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         write(temporary)
-        os.replace(temporary, file)
+        temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)

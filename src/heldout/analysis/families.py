@@ -1,0 +1,160 @@
+"""A family's runs on one data set, summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, median
+
+from heldout.analysis import words
+from heldout.analysis.curves import Curves, mean_curves
+from heldout.analysis.intervals import Estimate, mean_over_seeds
+from heldout.analysis.run import Run
+from heldout.analysis.verdict import Label, Verdict
+from heldout.record import SPLITS
+
+
+@dataclass(frozen=True)
+class Lift:
+    """Accuracy above the best baseline, on `split`; the baseline was chosen on validation."""
+
+    baseline: str
+    split: str
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Family:
+    """One configuration over its seeds; `label` is what a reader sees, unique within the data set.
+
+    accuracy, loss: means over seeds by split (test only where it was opened); gap: of accuracy, and loss_gap
+    of the loss, at the kept epoch; end_gap: of accuracy after the last. Intervals are over seeds; where
+    there is one seed, or all agree, over examples, and the method of the estimate says so. kept_epoch,
+    epochs and onset are medians over seeds; onset_seeds counts the seeds that have one. rank is by
+    validation accuracy, from 1; None without any.
+    """
+
+    data: str
+    name: str
+    family: str
+    label: str
+    kind: str
+    rank: int | None
+    seeds: list[int]
+    failed_seeds: list[int]
+    accuracy: dict[str, Estimate]
+    loss: dict[str, Estimate]
+    gap: Estimate | None
+    loss_gap: Estimate | None
+    end_gap: Estimate | None
+    calibration_error: float | None
+    kept_epoch: float | None
+    epochs: float | None
+    onset: float | None
+    onset_seeds: int
+    parameters: int | None
+    fit_seconds: float | None
+    lift: Lift | None
+    verdict: Verdict
+    curves: Curves
+
+
+def summarise(runs: Sequence[Run], label: str, rank: int | None, lift: Lift | None, confidence: float) -> Family:
+    """Sum up the runs of one configuration; those that did not finish count in `failed_seeds` only."""
+    finished = [run for run in runs if run.measures is not None]
+    measures = [run.measures for run in finished if run.measures is not None]
+    splits = [split for split in SPLITS if measures and all(split in m.accuracy for m in measures)]
+    accuracy = {split: _over_seeds([m.accuracy[split] for m in measures], confidence) for split in splits}
+    onsets = [m.onset.epoch for m in measures if m.onset.epoch is not None]
+    first = runs[0]
+    return Family(
+        data=first.data,
+        name=first.name,
+        family=first.family,
+        label=label,
+        kind=first.kind,
+        rank=rank,
+        seeds=[run.seed for run in runs],
+        failed_seeds=[run.seed for run in runs if run.measures is None],
+        accuracy={split: _within_unit(estimate) for split, estimate in accuracy.items()},
+        loss={split: mean_over_seeds([m.loss[split] for m in measures], confidence) for split in splits},
+        gap=_over_seeds([m.gap("accuracy", "kept").value for m in measures], confidence) if measures else None,
+        loss_gap=_over_seeds([m.gap("loss", "kept").value for m in measures], confidence) if measures else None,
+        end_gap=_over_seeds([m.gap("accuracy", "end").value for m in measures], confidence) if measures else None,
+        calibration_error=_mean([m.calibration_error for m in measures]),
+        kept_epoch=_median([m.kept_epoch for m in measures]),
+        epochs=_median([m.epochs for m in measures]),
+        onset=_median(onsets),
+        onset_seeds=len(onsets),
+        parameters=first.parameters,
+        fit_seconds=_mean([run.fit_seconds for run in finished if run.fit_seconds is not None]),
+        lift=lift,
+        verdict=family_verdict(runs, lift, confidence),
+        curves=mean_curves([run.curves for run in finished]),
+    )
+
+
+def family_verdict(runs: Sequence[Run], lift: Lift | None, confidence: float) -> Verdict:
+    """The verdict more than half of the finished seeds share, else "not enough evidence".
+
+    The evidence is the count of seeds, then that of the seed with the median gap among those that agree,
+    then the lift over the best baseline.
+    """
+    finished = [run for run in runs if run.measures is not None]
+    if not finished:
+        return runs[0].verdict
+    counts = Counter(run.verdict.label for run in finished)
+    label, votes = counts.most_common(1)[0]
+    if 2 * votes <= len(finished):
+        told = words.listed([f"{count} {label}" for label, count in sorted(counts.items())])
+        evidence = [f"The {len(finished)} seeds disagree: {told}."]
+        return Verdict(Label.not_enough_evidence, evidence + _lift_sentence(lift, confidence))
+    agreeing = sorted((run for run in finished if run.verdict.label is label), key=_gap_of)
+    typical = agreeing[(len(agreeing) - 1) // 2]
+    if len(finished) == 1:
+        evidence = [f"One seed only ({typical.seed})."]
+    else:
+        evidence = [f"{votes} of {len(finished)} seeds: {label}. In numbers, for seed {typical.seed}:"]
+    return Verdict(label, evidence + typical.verdict.evidence + _lift_sentence(lift, confidence))
+
+
+def _gap_of(run: Run) -> float:
+    return run.measures.gap("accuracy", "kept").value.value if run.measures else 0.0
+
+
+def _lift_sentence(lift: Lift | None, confidence: float) -> list[str]:
+    if lift is None:
+        return []
+    if lift.value.lower > 0:
+        judged = "above"
+    elif lift.value.upper < 0:
+        judged = "below"
+    else:
+        judged = "not to be told apart from"
+    difference = words.interval(lift.value, confidence)
+    return [
+        f"Accuracy on {lift.split} is {judged} that of the best baseline, {lift.baseline}: difference {difference}."
+    ]
+
+
+def _over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
+    """The mean with an interval over seeds; where they do not differ, the first one's over examples."""
+    mean = mean_over_seeds([estimate.value for estimate in values], confidence)
+    if mean.method:
+        return mean
+    why = "one seed" if len(values) == 1 else "all seeds agree"
+    return replace(values[0], method=f"{values[0].method} ({why})")
+
+
+def _within_unit(estimate: Estimate) -> Estimate:
+    """Clip an interval of an accuracy: Student's t does not know that there is nothing beyond 0 and 1."""
+    return replace(estimate, low=max(0.0, estimate.lower), high=min(1.0, estimate.upper))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(median(values)) if values else None

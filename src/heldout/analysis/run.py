@@ -1,0 +1,57 @@
+"""One run: what its record says of it, what is measured and what is concluded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from heldout.analysis.curves import Curves
+from heldout.analysis.measures import Measures
+from heldout.analysis.verdict import Verdict
+from heldout.record import Record
+
+_PROVENANCE = ("key", "hashes", "lineage", "mlflow", "counts", "test_openings", "data_test_openings")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as the comparison keeps it; `measures` is None when the run did not finish.
+
+    provenance: path of the record, its hashes, lineage, MLflow ids, counts and openings of the test set.
+    """
+
+    data: str
+    name: str
+    family: str
+    kind: str
+    seed: int
+    status: str
+    error: str | None
+    classes: int
+    parameters: int | None
+    fit_seconds: float | None
+    measures: Measures | None
+    verdict: Verdict
+    curves: Curves
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: Record, measures: Measures | None, verdict: Verdict) -> Run:
+        """Put together what `record` says and what was found."""
+        info = record.info
+        return cls(
+            data=info["data"],
+            name=info["name"],
+            family=info["family"],
+            kind=info["kind"],
+            seed=info["seed"],
+            status=info["status"],
+            error=info.get("error"),
+            classes=len(info["classes"]),
+            parameters=info.get("parameters"),
+            fit_seconds=info.get("fit_seconds"),
+            measures=measures,
+            verdict=verdict,
+            curves=Curves.of(record.history),
+            provenance={"record": record.path.as_posix()} | {key: info[key] for key in _PROVENANCE if key in info},
+        )
