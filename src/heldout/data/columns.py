@@ -70,7 +70,7 @@ def column_numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
     elif not (is_numeric(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type)):
         raise ColumnUnusable(
             f"column '{name}' holds values of type {column.type}, which are no numbers. Declare it as categorical or "
-            f"ignore: data.columns.{name}=ignore."
+            f"ignore in data.columns."
         )
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
@@ -128,7 +128,7 @@ def _parse_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         raise ColumnUnusable(
             f"column '{name}' is declared numeric, but row {row + 1} holds '{value}' (rows counted from 1, after the "
             "header); expected numbers. Mend the value, leave the cell empty if it is missing, or declare the column "
-            f"as categorical or ignore: data.columns.{name}=categorical."
+            "as categorical or ignore in data.columns."
         ) from None
 
 

@@ -111,8 +111,8 @@ def check(directory: Path, policy: QualityConfig) -> QualityReport:
         if rule.level is Level.off:
             continue
         found = measure(data, policy)
-        passed = found.value <= rule.limit
-        findings.append(Finding(name, rule.level.value, passed, float(found.value), rule.limit, found.message))
+        passed = found.value <= rule.at_most
+        findings.append(Finding(name, rule.level.value, passed, float(found.value), rule.at_most, found.message))
         if name == "schema" and not passed and rule.level is Level.fail:
             break
     return QualityReport(card.name, card.data_hash, findings)

@@ -53,6 +53,8 @@ def _read_csv(path: Path, config: TableData) -> pa.Table:
             csv.ParseOptions(delimiter=config.separator, newlines_in_values=True),
             csv.ConvertOptions(column_types=verbatim, strings_can_be_null=True),
         )
+        # names are decoded when they are asked for; where a value is not UTF-8, Arrow falls back to bytes
+        names = table.column_names
     except LookupError:
         raise FileUnreadable(
             f"data.encoding={config.encoding}: there is no such encoding; expected for example utf-8 or latin-1."
@@ -65,8 +67,7 @@ def _read_csv(path: Path, config: TableData) -> pa.Table:
         raise FileUnreadable(
             f"data.path={path} is not a well-formed csv file with separator '{config.separator}': {error}"
         ) from None
-    # where a text is not UTF-8, Arrow falls back to bytes
-    if undecoded := [item.name for item in table.schema if pa.types.is_binary(item.type)]:
+    if undecoded := [name for name, kind in zip(names, table.schema.types, strict=True) if pa.types.is_binary(kind)]:
         raise _wrong_encoding(path, config, f"in column {shown(undecoded)}")
     return table
 

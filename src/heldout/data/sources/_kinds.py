@@ -46,6 +46,6 @@ def infer_kind(column: pa.ChunkedArray, name: str) -> ColumnKind:
 
 def _undeclared(name: str, reason: str) -> ColumnUnusable:
     return ColumnUnusable(
-        f"column '{name}' {reason}; its kind must be declared. Expected data.columns.{name} to be numeric, categorical "
-        "or ignore."
+        f"column '{name}' {reason}; its kind must be declared. Expected data.columns to say whether it is numeric, "
+        "categorical or to ignore."
     )
