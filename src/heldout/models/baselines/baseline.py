@@ -1,0 +1,80 @@
+"""A classical model that reads the same inputs and gives the same probabilities as a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heldout.config.model import ModelConfig
+from heldout.models.baselines.estimators import ESTIMATORS
+from heldout.models.baselines.features import Features, Inputs
+from heldout.models.baselines.persistence import read, write
+from heldout.models.errors import UnfittableData, UnsuitableModel
+from heldout.models.registry import require_modality
+
+if TYPE_CHECKING:
+    from heldout.data.card import Card
+
+
+class Baseline:
+    """A scikit-learn classifier of the classes of a card."""
+
+    def __init__(self, estimator: Any, features: Features, classes: int) -> None:
+        self.estimator = estimator
+        self.features = features
+        self.classes = classes
+
+    def fit(self, inputs: Inputs, target: np.ndarray) -> None:
+        """Fit to inputs by name, each `[examples, ...]`, and class indices `[examples]`.
+
+        Raises UnfittableData when all examples are of one class.
+        """
+        if len(np.unique(target)) < 2:
+            raise UnfittableData(
+                f"the {len(target)} training examples are all of one class; expected at least two classes to tell apart"
+            )
+        self.estimator.fit(self.features(inputs), target)
+
+    def predict_proba(self, inputs: Inputs) -> np.ndarray:
+        """Float32 `[examples, classes]`; a class that was absent while fitting has probability 0."""
+        known = self.estimator.predict_proba(self.features(inputs))
+        probabilities = np.zeros((len(known), self.classes), dtype=np.float32)
+        probabilities[:, self.estimator.classes_] = known
+        return probabilities
+
+    def parameters(self) -> int | None:
+        """Fitted coefficients of a linear model; None for a model that has no such count."""
+        classifier = self.estimator[-1] if hasattr(self.estimator, "steps") else self.estimator
+        if not hasattr(classifier, "coef_"):
+            return None
+        return int(classifier.coef_.size + classifier.intercept_.size)
+
+    def save(self, path: Path) -> None:
+        """Write the fitted model in the skops format; the file is there complete or not at all."""
+        features = {"mean": self.features.mean, "std": self.features.std}
+        write({"estimator": self.estimator, "features": features, "classes": self.classes}, path)
+
+
+def build(config: ModelConfig, card: Card, seed: int) -> Baseline:
+    """Build the unfitted baseline that `config` describes; `seed` is its source of randomness.
+
+    Raises UnsuitableModel when the family is no baseline, or cannot read these data.
+    """
+    require_modality(config, card)
+    if type(config) not in ESTIMATORS:
+        known = ", ".join(sorted(c.family for c in ESTIMATORS))
+        raise UnsuitableModel(f"model.family={config.family}: expected a baseline, one of {known}")
+    estimator = ESTIMATORS[type(config)](config, card, seed)
+    return Baseline(estimator, Features.of(card), len(card.classes))
+
+
+def load(path: Path) -> Baseline:
+    """Read what `Baseline.save` wrote.
+
+    Raises UnreadableModelFile when the file is absent, damaged, holds a type that is not on the list of trusted
+    ones, or trees that point outside of themselves.
+    """
+    content = read(path)
+    return Baseline(content["estimator"], Features(**content["features"]), content["classes"])

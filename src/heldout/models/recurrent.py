@@ -1,0 +1,90 @@
+"""Recurrent networks: plain (Elman), GRU and LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from heldout.config.model import GRUConfig, LSTMConfig, Readout, RecurrentConfig, RNNConfig
+from heldout.models.inputs import GridInput, Inputs
+from heldout.models.layers import global_mean, mask_padding
+from heldout.models.registry import register
+
+if TYPE_CHECKING:
+    from heldout.data.card import Card
+
+_LAYERS: dict[type[RecurrentConfig], Callable[..., nn.RNNBase]] = {
+    RNNConfig: nn.RNN,
+    GRUConfig: nn.GRU,
+    LSTMConfig: nn.LSTM,
+}
+
+
+@register(RNNConfig)
+@register(GRUConfig)
+@register(LSTMConfig)
+class Recurrent(nn.Module):
+    """Steps of a series, or rows of an image, read in order; returns logits `[batch, classes]`.
+
+    A GRU of 6 units that reads from both ends, with readout `flatten`, is the MNIST-1D network of Greydanus and
+    Kobak (2020, arXiv 2011.14439).
+    """
+
+    def __init__(self, config: RecurrentConfig, card: Card) -> None:
+        super().__init__()
+        self.input = GridInput(card)
+        # the steps are the first axis of what is not a channel: the steps of a series, the rows of an image
+        steps, features = self.input.sizes[0], self.input.features // self.input.sizes[0]
+        self.recurrent = _LAYERS[type(config)](
+            features,
+            config.width,
+            config.depth,
+            batch_first=True,
+            dropout=config.dropout if config.depth > 1 else 0.0,
+            bidirectional=config.bidirectional,
+        )
+        self.readout = config.readout
+        self.dropout = nn.Dropout(config.dropout)
+        units = config.width * (2 if config.bidirectional else 1)
+        self.classifier = nn.Linear(units * steps if config.readout is Readout.flatten else units, len(card.classes))
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        x, length = self.input(inputs)
+        sequence = x.transpose(1, 2).flatten(2)
+        states = self._states(sequence, length)
+        logits: Tensor = self.classifier(self.dropout(self._read(states, length)))
+        return logits
+
+    def _states(self, sequence: Tensor, length: Tensor | None) -> Tensor:
+        """States of the last layer, `[batch, steps, units]`.
+
+        Read forwards, padding follows what counts and can stay where it is; read backwards, it would come first,
+        so there the sequences are packed.
+        """
+        if length is None or not self.recurrent.bidirectional:
+            states: Tensor = self.recurrent(sequence)[0]
+            return states
+        packed = pack_padded_sequence(sequence, length.cpu(), batch_first=True, enforce_sorted=False)
+        packed, _ = self.recurrent(packed)
+        return pad_packed_sequence(packed, batch_first=True, total_length=sequence.shape[1])[0]
+
+    def _read(self, states: Tensor, length: Tensor | None) -> Tensor:
+        if self.readout is Readout.last:
+            return self._last(states, length)
+        states = mask_padding(states.transpose(1, 2), length)
+        if self.readout is Readout.flatten:
+            return states.flatten(1)
+        return global_mean(states, length)
+
+    def _last(self, states: Tensor, length: Tensor | None) -> Tensor:
+        """What each direction holds when it is through: forwards at the last valid step, backwards at the first."""
+        every = torch.arange(len(states), device=states.device)
+        last = states[:, -1] if length is None else states[every, length - 1]
+        if not self.recurrent.bidirectional:
+            return last
+        width = self.recurrent.hidden_size
+        return torch.cat([last[:, :width], states[:, 0, width:]], dim=1)
