@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from heldout.data.batches import Batches, train_subset
+from heldout.data.batches import Batches
 from heldout.data.store import read_split
 
 
@@ -111,17 +111,3 @@ def test_arrays_of_different_lengths_are_refused():
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(ValueError, match="batch_size=0"):
         make(batch_size=0)
-
-
-def test_train_subset_is_sorted_without_repetition_and_seeded():
-    subset = train_subset(1000, 100, seed=0)
-    assert len(set(subset.tolist())) == 100
-    assert (np.diff(subset) > 0).all()
-    assert subset.min() >= 0
-    assert subset.max() < 1000
-    np.testing.assert_array_equal(subset, train_subset(1000, 100, seed=0))
-    assert subset.tolist() != train_subset(1000, 100, seed=1).tolist()
-
-
-def test_train_subset_of_a_small_set_is_all_of_it():
-    assert train_subset(5, 100, seed=0).tolist() == [0, 1, 2, 3, 4]

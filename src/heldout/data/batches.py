@@ -82,13 +82,6 @@ class Batches:
         return torch.randperm(len(self.target), generator=generator)
 
 
-def train_subset(n: int, size: int, seed: int) -> np.ndarray:
-    """`size` of the rows 0..n-1 without repetition, sorted, int64; all rows when there are no more than `size`."""
-    if size >= n:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
-
-
 def _tensor(array: np.ndarray | torch.Tensor) -> torch.Tensor:
     if isinstance(array, torch.Tensor):
         return array
