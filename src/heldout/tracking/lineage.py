@@ -24,6 +24,7 @@ import heldout
 from heldout.data.card import Card
 from heldout.data.errors import DataError
 from heldout.data.hashing import hash_file, hash_json
+from heldout.errors import UserError
 from heldout.record import CONFIG_FILE, RECORD_FILE, Record
 from heldout.tracking.errors import UnknownRun
 
@@ -257,30 +258,59 @@ def verify(run: Path | str, uri: str | None = None) -> list[Difference]:
     folder = Path(run)
     if (folder / RECORD_FILE).is_file():
         info = Record.load(folder).info
-        return _differences(info.get("hashes", {}), info.get("lineage", {}).get("data_path"), folder)
-    if folder.exists() or os.sep in str(run):
+        hashes = info.get("hashes", {})
+        checks = _checks(hashes, info.get("lineage", {}).get("data_path"), folder)
+        if "model" in hashes:
+            checks["model"] = _model_in(folder) or _model_in_store(info.get("mlflow", {}))
+    elif folder.exists() or os.sep in str(run):
         raise UnknownRun(f"{folder} holds no {RECORD_FILE}; expected the folder of a record or the id of a run.")
-    from heldout.tracking.fetch import fetched_run
+    else:
+        from heldout.tracking.fetch import fetched_run
 
-    with fetched_run(str(run), uri) as (hashes, data_path, files):
-        return _differences(hashes, data_path, files)
+        with fetched_run(str(run), uri) as (hashes, data_path, files):
+            checks = _checks(hashes, data_path, files)
+            if "model" in hashes:
+                checks["model"] = _model_in(files) or (None, "The run in MLflow has no model.")
+    return [
+        Difference(what, hashes[what], found, remark)
+        for what, (found, remark) in checks.items()
+        if found != hashes[what]
+    ]
 
 
-def _differences(hashes: Mapping[str, str], data_path: str | None, files: Path) -> list[Difference]:
-    checks: list[tuple[str, str | None, str]] = []
+# what is found now, and what to say when it is not what the run has
+_Check = tuple[str | None, str]
+
+
+def _checks(hashes: Mapping[str, str], data_path: str | None, files: Path) -> dict[str, _Check]:
+    checks: dict[str, _Check] = {}
     if "config" in hashes:
         file = files / CONFIG_FILE
         found = config_hash(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else None
-        checks.append(("config", found, f"{CONFIG_FILE} of the run was changed or is missing."))
+        checks["config"] = found, f"{CONFIG_FILE} of the run was changed or is missing."
     if "data" in hashes and data_path is not None:
-        checks.append(("data", *_data_now(Path(data_path))))
+        checks["data"] = _data_now(Path(data_path))
     if "code" in hashes:
-        remark = "Heldout's source is another now; check out the commit of the run to compare."
-        checks.append(("code", code_hash(), remark))
-    if "model" in hashes:
-        models = [path for name in MODEL_FILES for path in sorted(files.rglob(name))]
-        checks.append(("model", hash_file(models[0]) if models else None, "The model file was changed or is missing."))
-    return [Difference(what, hashes[what], found, remark) for what, found, remark in checks if found != hashes[what]]
+        checks["code"] = code_hash(), "Heldout's source is another now; check out the commit of the run to compare."
+    return checks
+
+
+def _model_in(folder: Path) -> _Check | None:
+    models = [path for name in MODEL_FILES for path in sorted(folder.rglob(name))]
+    return (hash_file(models[0]), f"{models[0]} was changed.") if models else None
+
+
+def _model_in_store(mlflow: Mapping[str, str]) -> _Check:
+    """A complete record leaves the model to the run in MLflow."""
+    if "run_id" not in mlflow:
+        return None, "The model file is missing."
+    from heldout.tracking.fetch import fetched_run
+
+    try:
+        with fetched_run(mlflow["run_id"], mlflow["tracking_uri"]) as (_, _, files):
+            return _model_in(files) or (None, "Neither the record nor its run in MLflow has the model.")
+    except UserError as error:
+        return None, f"The record has no model file, and its run cannot be read: {error}"
 
 
 def _data_now(directory: Path) -> tuple[str | None, str]:

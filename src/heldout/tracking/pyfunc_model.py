@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,11 @@ from typing import Any
 import mlflow.models
 import numpy as np
 import pandas as pd
-import yaml
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 BATCH_SIZE = 512
 
 Inputs = dict[str, np.ndarray]
-
-# MLflow asks for a type hint, and has none for a model that reads a tensor, a dict of tensors or a data frame
-warnings.filterwarnings("ignore", message="[\\s\\S]*Add type hints to the `predict` method", category=UserWarning)
 
 
 class HeldoutModel(PythonModel):
@@ -36,7 +31,11 @@ class HeldoutModel(PythonModel):
             self._predict = _baseline(files)
 
     def predict(
-        self, context: PythonModelContext, model_input: Any, params: dict[str, Any] | None = None
+        # MLflow warns of every hint but a few; a dict of tensors and a data frame come in here too
+        self,
+        context: PythonModelContext,
+        model_input: np.ndarray,
+        params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Probabilities [examples, classes] as a data frame, a column a class.
 
@@ -64,9 +63,10 @@ class HeldoutModel(PythonModel):
 def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray]:
     import torch
 
+    from heldout.config.compose import load_model_config
     from heldout.models import build, load_weights
 
-    network = build(_model_config(files["config"]), card)
+    network = build(load_model_config(files["config"]), card)
     load_weights(network, files["model"])
     network.eval()
 
@@ -83,16 +83,6 @@ def _baseline(files: dict[str, Path]) -> Callable[[Inputs], np.ndarray]:
     from heldout.models import baselines
 
     return baselines.load(files["model"]).predict_proba
-
-
-def _model_config(file: Path) -> Any:
-    from omegaconf import OmegaConf
-
-    from heldout.config.model import FAMILIES
-
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))["model"]
-    schema = next(family for family in FAMILIES if family.family == values["family"])
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
 
 
 mlflow.models.set_model(HeldoutModel())
