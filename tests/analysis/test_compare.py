@@ -129,6 +129,15 @@ def test_two_configurations_of_one_family_are_told_apart_by_name(tmp_path: Path)
     assert [f.label for f in compare(load(tmp_path), CFG).families] == ["toy-mlp-wide", "toy-mlp-narrow"]
 
 
+def test_a_sweep_under_one_name_is_told_apart_by_the_hash_of_the_config(tmp_path: Path) -> None:
+    for rate, digest in (("slow", "a" * 64), ("fast", "b" * 64)):
+        for seed in (0, 1):
+            plant(tmp_path / rate, Plan(), seed=seed, hashes={"config": digest, "data": "d", "code": "c"})
+    result = compare(load(tmp_path), CFG)
+    assert sorted(f.label for f in result.families) == ["toy-mlp (aaaaaaa)", "toy-mlp (bbbbbbb)"]
+    assert [f.seeds for f in result.families] == [[0, 1], [0, 1]]
+
+
 def test_other_records_change_nothing_but_reference_and_lift(records: Path, comparison: Comparison) -> None:
     only = compare([r for r in load(records) if r.info["family"] == "cnn"], CFG)
     assert family(only, "cnn").gap == family(comparison, "cnn").gap
@@ -194,7 +203,7 @@ def test_no_records_and_twins_are_user_errors(tmp_path: Path) -> None:
         compare([], CFG)
     plant(tmp_path / "a", CNN)
     plant(tmp_path / "b", CNN)
-    with pytest.raises(ComparisonError, match="two records of toy-cnn on toy with seed 0"):
+    with pytest.raises(ComparisonError, match=r"two records of toy-cnn \(\w{7}\) on toy with seed 0"):
         compare(load(tmp_path), CFG)
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from heldout.analysis import tables
-from heldout.analysis.families import Family, Lift, summarise
-from heldout.analysis.intervals import proportion
-from heldout.analysis.lift import lift
-from heldout.analysis.measures import Measures, measure
+from heldout.analysis.data_set import DataSet, by_configuration
+from heldout.analysis.families import Family
 from heldout.analysis.run import Run
 from heldout.analysis.serialise import from_plain, to_plain
-from heldout.analysis.verdict import Reference, judge, unfinished
 from heldout.config.analysis import AnalysisConfig
 from heldout.errors import UserError
 from heldout.record import Record
@@ -96,96 +90,32 @@ class Comparison:
 def compare(records: Sequence[Record], cfg: AnalysisConfig) -> Comparison:
     """Measure every run, judge it, and sum up the families of each data set.
 
-    Runs of one data set and name are the seeds of one family. The result depends on the records and `cfg`
-    only, not on the order of the records. Raises ComparisonError when there is no record or two have the
-    same data, name and seed, and RecordError when a finished record is incomplete.
+    Runs of one data set and name are the seeds of one family; where a name has a seed twice, as after a sweep
+    over a setting, its configurations are told apart by the hash of their config. The result depends on the
+    records and `cfg` only, not on the order of the records. Raises ComparisonError when there is no record or
+    two are of the same configuration and seed, and RecordError when a finished record is incomplete.
     """
     if not records:
         raise ComparisonError("there are no records to compare; train something first")
-    ordered = sorted(records, key=_identity)
-    _refuse_twins(ordered)
+    by_data: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda r: (r.info["data"], r.info["name"], r.info["seed"], r.path)):
+        by_data.setdefault(record.info["data"], []).append(record)
     runs: list[Run] = []
     families: list[Family] = []
-    for _, group in groupby(ordered, key=lambda record: str(record.info["data"])):
-        of_data = _compare_one_data_set(list(group), cfg)
-        runs += of_data[0]
-        families += of_data[1]
+    for of_data in by_data.values():
+        configurations = by_configuration(of_data)
+        _refuse_twins(configurations)
+        data_set = DataSet(configurations, cfg)
+        runs += [run for group in data_set.runs.values() for run in group]
+        families += data_set.families()
     return Comparison(FORMAT, cfg, runs, families)
 
 
-def _identity(record: Record) -> tuple[str, str, int]:
-    return record.info["data"], record.info["name"], record.info["seed"]
-
-
-def _refuse_twins(ordered: Sequence[Record]) -> None:
-    for first, second in pairwise(ordered):
-        if _identity(first) == _identity(second):
-            data, name, seed = _identity(first)
-            raise ComparisonError(
-                f"two records of {name} on {data} with seed {seed}: {first.path} and {second.path}. "
-                "Expected one; remove one, or give the configurations different names"
-            )
-
-
-def _compare_one_data_set(records: list[Record], cfg: AnalysisConfig) -> tuple[list[Run], list[Family]]:
-    by_name = {name: list(group) for name, group in groupby(records, key=lambda r: str(r.info["name"]))}
-    labels = _labels(by_name)
-    measures = {r.path: measure(r, cfg) for r in records if r.info["status"] == "finished"}
-    found = {name: [measures[r.path] for r in group if r.path in measures] for name, group in by_name.items()}
-    ranking = sorted((n for n in found if found[n]), key=lambda n: (-_validation(found[n]), n))
-    runs = {
-        name: [_judged(record, measures, _reference(name, ranking, found, labels, cfg), cfg) for record in group]
-        for name, group in by_name.items()
-    }
-    baselines = [name for name in ranking if by_name[name][0].info["kind"] == "baseline"]
-    families = []
-    for name in ranking + [name for name in by_name if name not in ranking]:
-        rank = ranking.index(name) + 1 if name in ranking else None
-        over = _lift(name, baselines[0], by_name, labels, cfg) if rank and baselines else None
-        families.append(summarise(runs[name], labels[name], rank, over, cfg.confidence))
-    return [run for name in by_name for run in runs[name]], families
-
-
-def _labels(by_name: dict[str, list[Record]]) -> dict[str, str]:
-    """The family where only one configuration has it, else the name of the configuration."""
-    families = [str(group[0].info["family"]) for group in by_name.values()]
-    return {
-        name: family if families.count(family) == 1 else name for name, family in zip(by_name, families, strict=True)
-    }
-
-
-def _validation(measures: Sequence[Measures]) -> float:
-    return float(np.mean([m.accuracy["validation"].value for m in measures]))
-
-
-def _reference(
-    name: str, ranking: list[str], found: dict[str, list[Measures]], labels: dict[str, str], cfg: AnalysisConfig
-) -> Reference | None:
-    """The best family other than `name`, with a score interval around its mean accuracy on validation."""
-    best = next((other for other in ranking if other != name), None)
-    if best is None:
-        return None
-    examples = found[best][0].examples["validation"]
-    return Reference(labels[best], proportion(_validation(found[best]) * examples, examples, cfg.confidence))
-
-
-def _judged(record: Record, measures: dict[Path, Measures], reference: Reference | None, cfg: AnalysisConfig) -> Run:
-    found = measures.get(record.path)
-    if found is None:
-        return Run.of(record, None, unfinished(record.info["status"], record.info.get("error")))
-    return Run.of(record, found, judge(found, reference, cfg))
-
-
-def _lift(
-    name: str, baseline: str, by_name: dict[str, list[Record]], labels: dict[str, str], cfg: AnalysisConfig
-) -> Lift | None:
-    """Lift over `baseline`: on test where both were evaluated there, as validation chose the baseline."""
-    if name == baseline:
-        return None
-    pair = [[r for r in by_name[n] if r.info["status"] == "finished"] for n in (name, baseline)]
-    opened = all("test" in record.prediction_splits for group in pair for record in group)
-    split = "test" if opened else "validation"
-    predictions = [[record.predictions_of(split) for record in group] for group in pair]
-    seed = zlib.crc32(f"{by_name[name][0].info['data']}/{name}/{baseline}".encode())
-    value = lift(predictions[0], predictions[1], cfg, np.random.default_rng([cfg.seed, seed]))
-    return Lift(labels[baseline], split, value) if value else None
+def _refuse_twins(configurations: Mapping[str, Sequence[Record]]) -> None:
+    for name, records in configurations.items():
+        for first, second in pairwise(records):
+            if first.info["seed"] == second.info["seed"]:
+                raise ComparisonError(
+                    f"two records of {name} on {first.info['data']} with seed {first.info['seed']}: {first.path} and "
+                    f"{second.path}. Expected one; remove one, or give the configurations different names"
+                )

@@ -36,12 +36,12 @@ class Run:
     provenance: dict[str, Any]
 
     @classmethod
-    def of(cls, record: Record, measures: Measures | None, verdict: Verdict) -> Run:
-        """Put together what `record` says and what was found."""
+    def of(cls, record: Record, name: str, measures: Measures | None, verdict: Verdict) -> Run:
+        """Put together what `record` says and what was found; `name` is that of its configuration."""
         info = record.info
         return cls(
             data=info["data"],
-            name=info["name"],
+            name=name,
             family=info["family"],
             kind=info["kind"],
             seed=info["seed"],

@@ -1,0 +1,117 @@
+"""All runs on one data set: ranked, judged beside each other and summed up by configuration."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from heldout.analysis.families import Family, Lift, summarise
+from heldout.analysis.intervals import proportion
+from heldout.analysis.lift import lift
+from heldout.analysis.measures import Measures, measure
+from heldout.analysis.run import Run
+from heldout.analysis.verdict import Reference, judge, unfinished
+from heldout.config.analysis import AnalysisConfig
+from heldout.record import Record
+
+HASH_LENGTH = 7
+
+
+def by_configuration(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The records of one data set by the name of their configuration, in the order given.
+
+    A name under which a seed occurs twice stands for several configurations; the hash of the config is added to it.
+    """
+    by_name: dict[str, list[Record]] = {}
+    for record in records:
+        by_name.setdefault(record.info["name"], []).append(record)
+    result: dict[str, list[Record]] = {}
+    for name, group in by_name.items():
+        several = len({record.info["seed"] for record in group}) < len(group)
+        for record in group:
+            config = record.info.get("hashes", {}).get("config")
+            key = f"{name} ({config[:HASH_LENGTH]})" if several and config else name
+            result.setdefault(key, []).append(record)
+    return result
+
+
+class DataSet:
+    """The configurations that were run on one data set; nothing is measured before it is asked for."""
+
+    def __init__(self, configurations: Mapping[str, Sequence[Record]], cfg: AnalysisConfig) -> None:
+        self._records = configurations
+        self._cfg = cfg
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What a reader sees: the family where one configuration has it, else the name of the configuration."""
+        families = [str(records[0].info["family"]) for records in self._records.values()]
+        return {
+            name: family if families.count(family) == 1 else name
+            for name, family in zip(self._records, families, strict=True)
+        }
+
+    @cached_property
+    def ranking(self) -> list[str]:
+        """The configurations with a finished run, best mean accuracy on validation first."""
+        finished = [name for name in self._records if self._finished(name)]
+        return sorted(finished, key=lambda name: (-self._validation(name), name))
+
+    @cached_property
+    def runs(self) -> dict[str, list[Run]]:
+        """The runs of each configuration, judged."""
+        return {name: [self._run(name, record) for record in self._records[name]] for name in self._records}
+
+    def families(self) -> list[Family]:
+        """The configurations summed up: those with a rank by rank, then those of which no run finished."""
+        ranked = [
+            summarise(self.runs[name], self.labels[name], rank, self._lift(name), self._cfg.confidence)
+            for rank, name in enumerate(self.ranking, start=1)
+        ]
+        unranked = [name for name in self._records if name not in self.ranking]
+        return ranked + [
+            summarise(self.runs[name], self.labels[name], None, None, self._cfg.confidence) for name in unranked
+        ]
+
+    @cached_property
+    def _measures(self) -> dict[Path, Measures]:
+        return {record.path: measure(record, self._cfg) for name in self._records for record in self._finished(name)}
+
+    def _finished(self, name: str) -> list[Record]:
+        return [record for record in self._records[name] if record.info["status"] == "finished"]
+
+    def _validation(self, name: str) -> float:
+        measures = [self._measures[record.path] for record in self._finished(name)]
+        return float(np.mean([m.accuracy["validation"].value for m in measures]))
+
+    def _run(self, name: str, record: Record) -> Run:
+        measures = self._measures.get(record.path)
+        if measures is None:
+            return Run.of(record, name, None, unfinished(record.info["status"], record.info.get("error")))
+        return Run.of(record, name, measures, judge(measures, self._reference(name), self._cfg))
+
+    def _reference(self, name: str) -> Reference | None:
+        """The best configuration other than `name`, with a score interval around its mean accuracy on validation."""
+        best = next((other for other in self.ranking if other != name), None)
+        if best is None:
+            return None
+        examples = self._measures[self._finished(best)[0].path].examples["validation"]
+        accuracy = proportion(self._validation(best) * examples, examples, self._cfg.confidence)
+        return Reference(self.labels[best], accuracy)
+
+    def _lift(self, name: str) -> Lift | None:
+        """Lift over the best baseline: on test where both were evaluated there, as validation chose the baseline."""
+        baselines = [other for other in self.ranking if self._records[other][0].info["kind"] == "baseline"]
+        if not baselines or name == baselines[0]:
+            return None
+        pair = self._finished(name), self._finished(baselines[0])
+        opened = all("test" in record.prediction_splits for group in pair for record in group)
+        split = "test" if opened else "validation"
+        family, other = ([record.predictions_of(split) for record in group] for group in pair)
+        seed = zlib.crc32(f"{pair[0][0].info['data']}/{name}/{baselines[0]}".encode())
+        value = lift(family, other, self._cfg, np.random.default_rng([self._cfg.seed, seed]))
+        return Lift(self.labels[baselines[0]], split, value) if value else None
