@@ -110,7 +110,7 @@ class ResNetConfig(DeepConfig):
     """Residual blocks: convolutional on images and series, dense on tables."""
 
     family: str = "resnet"
-    # channels of the first stage, doubled in each of the two that follow; tables: units of every layer
+    # channels of the first of three stages, doubled from each to the next; tables: a quarter of the units of a layer
     width: int = 8
     # residual blocks, spread over the stages
     depth: int = 3
@@ -168,7 +168,7 @@ class KNNConfig(BaselineConfig):
 @dataclass
 class RandomForestConfig(BaselineConfig):
     family: str = "random_forest"
-    trees: int = 500
+    trees: int = 200
     # null grows each tree until its leaves are pure
     max_depth: int | None = None
 

@@ -106,26 +106,28 @@ class BasicBlock(nn.Module):
 class DenseResNet(nn.Module):
     """Dense residual blocks `x + dropout(linear(relu(linear(norm(x)))))` over a table's row.
 
-    Gorishniy et al. 2021 (arXiv 2106.11959), section 3.2. Returns logits `[batch, classes]`.
+    Gorishniy et al. 2021 (arXiv 2106.11959), section 3.2. Every layer has the units that the last stage of the
+    convolutional one has channels. Returns logits `[batch, classes]`.
     """
 
     def __init__(self, config: ResNetConfig, card: Card) -> None:
         super().__init__()
         self.input = TableInput(card, config.embedding)
-        self.stem = nn.Linear(self.input.features, config.width)
+        width = config.width * 2 ** (_STAGES - 1)
+        self.stem = nn.Linear(self.input.features, width)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                BatchNorm(config.width),
-                nn.Linear(config.width, config.width),
+                BatchNorm(width),
+                nn.Linear(width, width),
                 nn.ReLU(),
-                nn.Linear(config.width, config.width),
+                nn.Linear(width, width),
                 nn.Dropout(config.dropout),
             )
             for _ in range(config.depth)
         )
         self.skip = config.skip
-        self.norm = BatchNorm(config.width)
-        self.classifier = nn.Linear(config.width, len(card.classes))
+        self.norm = BatchNorm(width)
+        self.classifier = nn.Linear(width, len(card.classes))
 
     def forward(self, inputs: Inputs) -> Tensor:
         x = self.stem(self.input(inputs))

@@ -35,7 +35,10 @@ class Baseline:
             raise UnfittableData(
                 f"the {len(target)} training examples are all of one class; expected at least two classes to tell apart"
             )
-        self.estimator.fit(self.features(inputs), target)
+        x = self.features(inputs)
+        # a column without any value teaches nothing, and boosting cannot bin it
+        x[:, np.isnan(x).all(axis=0)] = 0
+        self.estimator.fit(x, target)
 
     def predict_proba(self, inputs: Inputs) -> np.ndarray:
         """Float32 `[examples, classes]`; a class that was absent while fitting has probability 0."""

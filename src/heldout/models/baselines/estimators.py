@@ -97,7 +97,7 @@ def _on_numbers(card: Card, classifier: Any) -> Any:
 
     numeric = len(card.numeric_columns)
     columns = list(range(numeric + len(card.categorical_columns)))
-    scale = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    scale = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     encode = OneHotEncoder(handle_unknown="ignore")
     steps = [("numeric", scale, columns[:numeric]), ("categorical", encode, columns[numeric:])]
     return make_pipeline(ColumnTransformer([step for step in steps if step[2]]), classifier)

@@ -1,0 +1,204 @@
+"""What every baseline promises on every kind of data, and planted truths for the single ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example, image, series, table
+
+from heldout.config.model import (
+    CNNConfig,
+    HistGradientBoostingConfig,
+    KNNConfig,
+    LogisticConfig,
+    MajorityConfig,
+    ModelConfig,
+    RandomForestConfig,
+)
+from heldout.models import baselines
+from heldout.models.baselines.estimators import ESTIMATORS
+from heldout.models.baselines.features import Features
+from heldout.models.errors import UnfittableData, UnsuitableModel
+
+MADE = {name: make() for name, make in KINDS.items()}
+# small, for the sake of time
+CONFIGS: list[ModelConfig] = [
+    MajorityConfig(),
+    LogisticConfig(),
+    KNNConfig(neighbors=3),
+    RandomForestConfig(trees=5),
+    HistGradientBoostingConfig(iterations=3),
+]
+
+every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: str(config.family))
+every_kind = pytest.mark.parametrize("example", MADE.values(), ids=MADE.keys())
+
+
+def fitted(config: ModelConfig, example: Example, seed: int = 0) -> baselines.Baseline:
+    model = baselines.build(config, example.card, seed)
+    model.fit(example.inputs, example.target)
+    return model
+
+
+def test_all_baselines_are_tested() -> None:
+    assert {type(config) for config in CONFIGS} == set(ESTIMATORS)
+
+
+@every_config
+@every_kind
+def test_gives_a_distribution_over_the_classes_of_the_card(config: ModelConfig, example: Example) -> None:
+    probabilities = fitted(config, example).predict_proba(example.inputs)
+    assert probabilities.shape == (EXAMPLES, len(CLASSES))
+    assert probabilities.dtype == np.float32
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@every_config
+@every_kind
+def test_a_file_brings_back_the_same_model(config: ModelConfig, example: Example, tmp_path: Path) -> None:
+    model = fitted(config, example)
+    model.save(tmp_path / "model.skops")
+    loaded = baselines.load(tmp_path / "model.skops")
+    np.testing.assert_array_equal(loaded.predict_proba(example.inputs), model.predict_proba(example.inputs))
+    assert loaded.parameters() == model.parameters()
+
+
+@every_config
+def test_a_class_absent_from_train_has_probability_zero(config: ModelConfig) -> None:
+    example = series(2, 17)
+    two = example.target != 1
+    model = baselines.build(config, example.card, 0)
+    model.fit({"x": example.inputs["x"][two]}, example.target[two])
+    probabilities = model.predict_proba(example.inputs)
+    assert probabilities.shape == (EXAMPLES, len(CLASSES))
+    assert not probabilities[:, 1].any()
+
+
+@every_config
+def test_one_class_only_is_refused(config: ModelConfig) -> None:
+    example = series(2, 17)
+    model = baselines.build(config, example.card, 0)
+    with pytest.raises(UnfittableData, match="the 24 training examples are all of one class"):
+        model.fit(example.inputs, np.zeros(EXAMPLES, dtype=np.int64))
+
+
+@every_config
+def test_padding_has_no_influence(config: ModelConfig) -> None:
+    example = series(2, 12, unequal=True)
+    padding = np.arange(12) >= example.inputs["length"][:, None, None]
+    loud = {**example.inputs, "x": np.where(padding, np.float32(1e6), example.inputs["x"])}
+    model = fitted(config, example)
+    np.testing.assert_array_equal(model.predict_proba(loud), model.predict_proba(example.inputs))
+
+
+def test_the_seed_decides_the_forest() -> None:
+    example = series(2, 17)
+    first, again, other = (
+        fitted(RandomForestConfig(trees=3), example, seed).predict_proba(example.inputs) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_majority_gives_the_frequencies_of_train() -> None:
+    example = series(2, 17)
+    target = np.repeat([0, 1, 2], [12, 8, 4])
+    model = baselines.build(MajorityConfig(), example.card, 0)
+    model.fit(example.inputs, target)
+    np.testing.assert_allclose(model.predict_proba(example.inputs)[0], [1 / 2, 1 / 3, 1 / 6], rtol=1e-6)
+
+
+def test_logistic_finds_planted_coefficients() -> None:
+    """1,000 rows of two standardised columns, logit of class 1 = 2 a - b (seed 0)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1_000, 2)).astype(np.float32)
+    target = (rng.uniform(size=1_000) < expit(2 * x[:, 0] - x[:, 1])).astype(np.int64)
+    card = replace(table(2, 0).card, classes=["no", "yes"])
+    model = baselines.build(LogisticConfig(C=1e3), card, 0)
+    model.fit({"numeric": x}, target)
+    np.testing.assert_allclose(model.estimator[-1].coef_[0], [2, -1], atol=0.25)
+    assert model.parameters() == 3
+
+
+def test_knn_copies_its_nearest_neighbour() -> None:
+    example = image(1, 8, 8)
+    probabilities = fitted(KNNConfig(neighbors=1), example).predict_proba(example.inputs)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), example.target)
+    np.testing.assert_array_equal(probabilities.max(axis=1), 1)
+
+
+@pytest.mark.parametrize("family", [RandomForestConfig(trees=20), HistGradientBoostingConfig(iterations=10)])
+def test_trees_use_that_a_value_is_missing(family: ModelConfig) -> None:
+    """Whether a value is missing is all that tells the classes apart (seed 0)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 1)).astype(np.float32)
+    target = np.arange(200) % 2
+    x[target == 1] = np.nan
+    model = baselines.build(family, replace(table(1, 0).card, classes=["there", "missing"]), 0)
+    model.fit({"numeric": x}, target)
+    np.testing.assert_array_equal(model.predict_proba({"numeric": x}).argmax(axis=1), target)
+
+
+@every_config
+def test_a_column_without_any_value_does_no_harm(config: ModelConfig) -> None:
+    example = table(4, 2)
+    numeric = example.inputs["numeric"].copy()
+    numeric[:, 1] = np.nan
+    model = baselines.build(config, example.card, 0)
+    model.fit({**example.inputs, "numeric": numeric}, example.target)
+    assert np.isfinite(model.predict_proba(example.inputs)).all()
+
+
+def test_boosting_splits_categories_by_sets() -> None:
+    """Class = whether the category is even, which no order of 40 codes shows (seed 0)."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(1, 41, (2_000, 1)).astype(np.int32)
+    card = table(0, 1).card
+    column = {**card.columns[0], "categories": [f"c{i}" for i in range(40)]}
+    card = replace(card, classes=["even", "odd"], columns=[column])
+    target = (codes[:, 0] % 2).astype(np.int64)
+    model = baselines.build(HistGradientBoostingConfig(iterations=2), card, 0)
+    model.fit({"categorical": codes}, target)
+    np.testing.assert_array_equal(model.predict_proba({"categorical": codes}).argmax(axis=1), target)
+
+
+def test_boosting_reads_more_categories_than_it_can_tell_apart() -> None:
+    codes = np.arange(1, 601, dtype=np.int32)[:, None]
+    card = table(0, 1).card
+    column = {**card.columns[0], "categories": [f"c{i}" for i in range(600)]}
+    card = replace(card, classes=["low", "high"], columns=[column])
+    target = (codes[:, 0] > 300).astype(np.int64)
+    model = baselines.build(HistGradientBoostingConfig(iterations=20), card, 0)
+    model.fit({"categorical": codes}, target)
+    assert (model.predict_proba({"categorical": codes}).argmax(axis=1) == target).mean() > 0.95
+
+
+def test_a_category_first_met_later_is_read() -> None:
+    example = table(2, 2)
+    model = fitted(LogisticConfig(), example)
+    later = {**example.inputs, "categorical": np.zeros((EXAMPLES, 2), dtype=np.int32)}
+    assert np.isfinite(model.predict_proba(later)).all()
+
+
+def test_more_neighbours_than_examples_are_refused() -> None:
+    with pytest.raises(UnsuitableModel, match=r"model.neighbors=25: example has 24 training examples"):
+        baselines.build(KNNConfig(neighbors=25), series(2, 17).card, 0)
+
+
+def test_a_network_is_no_baseline() -> None:
+    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of hist_gradient_boosting"):
+        baselines.build(CNNConfig(), series(2, 17).card, 0)
+
+
+@pytest.mark.parametrize("kind", ["image", "series"])
+def test_features_are_standardised_by_channel(kind: str) -> None:
+    example = MADE[kind]
+    channels = example.card.inputs["x"]["shape"][0]
+    features = Features.of(example.card)(example.inputs).reshape(EXAMPLES, channels, -1)
+    np.testing.assert_allclose(features.mean(axis=(0, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(features.std(axis=(0, 2)), 1, rtol=1e-4)

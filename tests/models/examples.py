@@ -1,0 +1,129 @@
+"""Small data sets with classes that can be told apart, one of each kind a model may meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from heldout.data.card import Card, Column
+from heldout.data.raw import RawData
+from heldout.data.statistics import compute_statistics
+
+CLASSES = ("a", "b", "c")
+EXAMPLES = 24
+
+
+@dataclass(frozen=True)
+class Example:
+    """A card with the inputs and class indices of all its examples."""
+
+    card: Card
+    inputs: dict[str, np.ndarray]
+    target: np.ndarray
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(array.copy()) for name, array in self.inputs.items()}
+
+    def labels(self) -> torch.Tensor:
+        return torch.from_numpy(self.target)
+
+    def rows(self, rows: slice) -> dict[str, torch.Tensor]:
+        return {name: tensor[rows] for name, tensor in self.tensors().items()}
+
+
+def image(channels: int, height: int, width: int) -> Example:
+    """Pixels around a picture of the class (seed 0)."""
+    rng = np.random.default_rng(0)
+    target = _turns()
+    pictures = rng.uniform(40, 210, (len(CLASSES), channels, height, width))
+    x = pictures[target] + rng.normal(0, 10, (EXAMPLES, channels, height, width))
+    return _example("image", {"x": x.clip(0, 255).astype(np.uint8)}, target)
+
+
+def series(channels: int, steps: int, unequal: bool = False) -> Example:
+    """Waves whose frequency is the class, far from standardised (seed 0)."""
+    rng = np.random.default_rng(0)
+    target = _turns()
+    time = np.arange(steps) + rng.uniform(0, 0.5, (EXAMPLES, channels, 1))
+    x = 5 + 3 * np.sin(time * (1 + target[:, None, None])) + rng.normal(0, 0.1, (EXAMPLES, channels, steps))
+    x = x.astype(np.float32)
+    if not unequal:
+        return _example("series", {"x": x}, target)
+    length = rng.integers(3, steps + 1, EXAMPLES).astype(np.int32)
+    length[:2] = 1, steps
+    x[np.broadcast_to(np.arange(steps) >= length[:, None, None], x.shape)] = 0
+    return _example("series", {"x": x, "length": length}, target)
+
+
+def table(numeric: int, categorical: int) -> Example:
+    """Numbers around a mean of the class with every seventh missing, and categories that the class prefers (seed 0)."""
+    rng = np.random.default_rng(0)
+    target = _turns()
+    inputs: dict[str, np.ndarray] = {}
+    columns: list[Column] = []
+    if numeric:
+        x = 10 * rng.normal(size=(len(CLASSES), numeric))[target] + rng.normal(size=(EXAMPLES, numeric))
+        x.flat[::7] = np.nan
+        inputs["numeric"] = x.astype(np.float32)
+        columns += [{"name": f"number {i}", "kind": "numeric", "categories": []} for i in range(numeric)]
+    if categorical:
+        codes = (target[:, None] + np.arange(categorical)) % len(CLASSES)
+        inputs["categorical"] = codes.astype(np.int32)
+        columns += [{"name": f"kind {i}", "kind": "categorical", "categories": ["u", "v"]} for i in range(categorical)]
+    return _example("table", inputs, target, columns)
+
+
+def with_input_length(example: Example, steps: int) -> Example:
+    """The same series of unequal length with that many steps, the added ones padding."""
+    x = example.inputs["x"]
+    padded = np.zeros((*x.shape[:2], steps), dtype=x.dtype)
+    padded[:, :, : x.shape[2]] = x
+    inputs = {**example.inputs, "x": padded}
+    specs = {**example.card.inputs, "x": {"dtype": "float32", "shape": [x.shape[1], steps]}}
+    return Example(replace(example.card, inputs=specs), inputs, example.target)
+
+
+# by name: what is unusual about it
+KINDS: dict[str, Callable[[], Example]] = {
+    "image": lambda: image(1, 8, 8),
+    "odd colour image": lambda: image(3, 5, 3),
+    "one-pixel image": lambda: image(3, 1, 1),
+    "series": lambda: series(2, 17),
+    "short series": lambda: series(3, 2),
+    "unequal series": lambda: series(2, 12, unequal=True),
+    "table": lambda: table(4, 2),
+    "numeric table": lambda: table(4, 0),
+    "categorical table": lambda: table(0, 3),
+}
+
+
+def _turns() -> np.ndarray:
+    return np.arange(EXAMPLES) % len(CLASSES)
+
+
+def _example(
+    modality: str, inputs: dict[str, np.ndarray], target: np.ndarray, columns: list[Column] | None = None
+) -> Example:
+    raw = RawData(
+        ids=np.arange(EXAMPLES).astype(str),
+        inputs=inputs,
+        target=np.array(CLASSES)[target],
+        classes=list(CLASSES),
+        columns=columns or [],
+    )
+    counts = np.bincount(target).tolist()
+    card = Card(
+        name="example",
+        source="example",
+        modality=modality,
+        classes=list(CLASSES),
+        counts=dict.fromkeys(("train", "validation", "test"), EXAMPLES),
+        class_counts=dict.fromkeys(("train", "validation", "test"), counts),
+        inputs={name: {"dtype": str(a.dtype), "shape": list(a.shape[1:])} for name, a in inputs.items()},
+        statistics=compute_statistics(raw),
+        columns=raw.columns,
+    )
+    return Example(card, inputs, target)
