@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,9 +46,7 @@ def history_rows(epochs: int = 3) -> list[dict]:
     ]
 
 
-def prediction_rows(
-    n: int = 5, prefix: str = "row", seed: int = 0
-) -> tuple[list[str], np.ndarray, np.ndarray]:
+def prediction_rows(n: int = 5, prefix: str = "row", seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(3), size=n).astype(np.float32)
     return [f"{prefix}{i}" for i in range(n)], rng.integers(0, 3, n), probabilities
@@ -231,9 +228,7 @@ def test_predictions_that_cannot_be_are_refused(
 
 def test_probabilities_must_match_the_classes_of_the_record(record: Path) -> None:
     write_record(record, {**INFO, "classes": ["a", "b"]})
-    with pytest.raises(
-        RecordError, match=r"each row needs 2 probabilities, one a class; found lengths \[3\]"
-    ):
+    with pytest.raises(RecordError, match=r"each row needs 2 probabilities, one a class; found lengths \[3\]"):
         Record.load(record).predictions_of("train")
 
 
@@ -249,7 +244,22 @@ def test_a_value_that_is_no_json_is_refused_and_the_old_file_stays(record: Path)
         with pytest.raises(RecordError, match="cannot be written as JSON"):
             write_record(record, {**INFO, "fit_seconds": value})
     assert (record / RECORD_FILE).read_bytes() == before
-    assert sorted(os.listdir(record)) == sorted([HISTORY_FILE, PREDICTIONS_FILE, RECORD_FILE])
+    assert {path.name for path in record.iterdir()} == {HISTORY_FILE, PREDICTIONS_FILE, RECORD_FILE}
+
+
+def test_the_program_in_the_docs_writes_a_record_that_can_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heldout.analysis import compare
+    from heldout.config.analysis import AnalysisConfig
+
+    page = Path(__file__).parents[1] / "docs" / "reference" / "record.md"
+    program = page.read_text().split("## Writing one")[1].split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, str(page), "exec"), {})
+    [family] = compare([Record.load(path) for path in find_records("records")], AnalysisConfig()).families
+    assert family.label == "naive_bayes"
+    assert 0.7 < family.accuracy["validation"].value < 0.95
 
 
 def test_importing_the_record_imports_nothing_heavy() -> None:

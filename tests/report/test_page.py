@@ -142,7 +142,7 @@ def test_a_browser_without_network_draws_every_figure_and_logs_no_error(page: Pa
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (None, "–"),
+        (None, words.NOTHING),
         (0.001, "< 0.01 s"),
         (0.25, "0.25 s"),
         (9.34, "9.3 s"),

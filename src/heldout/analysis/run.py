@@ -10,7 +10,7 @@ from heldout.analysis.measures import Measures
 from heldout.analysis.verdict import Verdict
 from heldout.record import Record
 
-_PROVENANCE = ("key", "hashes", "lineage", "mlflow", "counts", "test_openings", "data_test_openings")
+_PROVENANCE = ("key", "started", "hashes", "lineage", "mlflow", "counts", "test_openings", "data_test_openings")
 
 
 @dataclass(frozen=True)
