@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,15 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 
-CLIENT = "import sys; from heldout import warm; code = warm.forward(['-m', *sys.argv[1:]]); sys.exit(99 if code is None else code)"
+CLIENT = (
+    "import sys; from heldout import warm; code = warm.forward(['-m', *sys.argv[1:]]); "
+    "sys.exit(99 if code is None else code)"
+)
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[dict[str, str]]:
-    with warm.server() as found:
-        yield found
+@pytest.fixture
+def address(warm_process: dict[str, str]) -> dict[str, str]:
+    return warm_process
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from heldout import warm
-from heldout.errors import USER_ERROR_EXIT_CODE, UserError
+from heldout.errors import RUNS_FAILED, USER_ERROR_EXIT_CODE, UserError
 
 SNAPSHOT_FLAG = "--snapshot"
 # sweeps over values can be endless; groups are checked in every combination, values up to here
@@ -46,8 +46,8 @@ STAGES = {
     for stage in (
         Stage("prepare", "heldout.stages.prepare:run"),
         Stage("validate", "heldout.stages.validate:run", writes_to_output_dir=True),
-        Stage("train", "heldout.training.train:run", writes_to_output_dir=True, heavy=True),
-        Stage("evaluate", "heldout.training.evaluate:run", heavy=True),
+        Stage("train", "heldout.stages.train:run", writes_to_output_dir=True, heavy=True),
+        Stage("evaluate", "heldout.stages.evaluate:run", heavy=True),
         Stage("compare", "heldout.stages.compare:run"),
         Stage("report", "heldout.stages.report:run"),
     )
@@ -93,7 +93,9 @@ def _run_snapshot(stage: Stage, arguments: list[str]) -> int:
         if code is not None:
             return code
     configure_logging()
-    return stage.function()(load_snapshot(path, stage.name)) or 0
+    code = stage.function()(load_snapshot(path, stage.name)) or 0
+    # runs that diverged are results: the pipeline goes on with their records
+    return 0 if code == RUNS_FAILED else code
 
 
 def _run_hydra(stage: Stage, arguments: list[str]) -> int:
@@ -109,6 +111,10 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
         return 0
     if not (parsed.hydra_help or parsed.shell_completion):
         _precheck(stage, parsed.overrides, parsed.multirun, complete=parsed.cfg is None)
+    if stage.heavy and not parsed.cfg:
+        code = warm.forward(["-m", "heldout", "stage", stage.name, *arguments])
+        if code is not None:
+            return code
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     failures: list[int] = []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 USER_ERROR_EXIT_CODE = 2
+# of a training whose runs all failed, and said so in their records
+RUNS_FAILED = 3
 
 
 class UserError(Exception):

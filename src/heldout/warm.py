@@ -39,7 +39,8 @@ PRELOADED = (
     "sklearn.neighbors",
     "skops.io",
     "mlflow",
-    "mlflow.pyfunc",
+    "mlflow.pyfunc.loaders.code_model",
+    "mlflow.store.tracking.sqlalchemy_store",
 )
 FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STANDARD_FILES = 3
@@ -134,7 +135,8 @@ def server() -> Iterator[dict[str, str]]:
 
 
 def _start_when_asked(listener: socket.socket, stop: int, started: list[subprocess.Popen[bytes]]) -> None:
-    readable, _, _ = select.select([listener, stop], [], [])
+    waiting: list[int] = [listener.fileno(), stop]
+    readable, _, _ = select.select(waiting, [], [])
     if stop in readable:
         return
     process = subprocess.Popen(

@@ -33,7 +33,7 @@ def test_a_good_config_is_typed() -> None:
         ("model.hiden=[8]", ["model.hiden", "Did you mean 'hidden'?", "Keys of 'model'"]),
         ("+model.foo=1", ["there is no key 'model.foo'"]),
         ("foo=1", ["there is no key 'foo'", "Keys of the top level"]),
-        ("model=cmm", ["model=cmm", "Did you mean 'cnn'?", "Expected one of"]),
+        ("model=cnnn", ["model=cnnn", "Did you mean 'cnn'?", "Expected one of"]),
         ("nonsense=x", ["there is no key 'nonsense'"]),
         ("trainer.max_epochs=1.5", ["trainer.max_epochs", "1.5 is of type float", "a whole number"]),
         ("trainer.max_epochs=many", ["trainer.max_epochs", "many", "a whole number"]),

@@ -39,16 +39,25 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
+BOTH = ("digits", "mnist1d")
 EDITS = [
-    ("model/cnn.yaml", "dropout: 0.123\n", {"train/digits-cnn.yaml", "train/mnist1d-cnn.yaml"}),
+    ("model/cnn.yaml", "dropout: 0.123\n", {f"train/{data}-cnn.yaml" for data in BOTH}),
     ("model/cnn.yaml", "# a comment\n", set()),
-    ("data/digits.yaml", "limit: 500\n", {f"{s}.yaml" for s in (
-        "prepare/digits", "validate/digits", "train/digits-mlp", "train/digits-cnn", "train/digits-logistic")}),
-    ("analysis/default.yaml", "bootstrap_samples: 77\n", {"compare/digits.yaml", "compare/mnist1d.yaml"}),
-    ("quality/default.yaml", "near_duplicate_similarity: 0.5\n", {"validate/digits.yaml", "validate/mnist1d.yaml"}),
-    ("trainer/default.yaml", "batch_size: 17\n", {f"train/{d}-{m}.yaml" for d in ("digits", "mnist1d") for m in ("mlp", "cnn")}),
+    (
+        "data/digits.yaml",
+        "limit: 500\n",
+        {"prepare/digits.yaml", "validate/digits.yaml"}
+        | {f"train/digits-{model}.yaml" for model in ("mlp", "cnn", "logistic")},
+    ),
+    ("analysis/default.yaml", "bootstrap_samples: 77\n", {f"compare/{data}.yaml" for data in BOTH}),
+    ("quality/default.yaml", "near_duplicate_similarity: 0.5\n", {f"validate/{data}.yaml" for data in BOTH}),
+    (
+        "trainer/default.yaml",
+        "batch_size: 17\n",
+        {f"train/{data}-{model}.yaml" for data in BOTH for model in ("mlp", "cnn")},
+    ),
     ("tracking/default.yaml", "flush_seconds: 3.5\n", set()),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("file", "line", "reached"), EDITS, ids=[f"{f}:{line.strip()}" for f, line, _ in EDITS])

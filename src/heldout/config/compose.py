@@ -105,9 +105,8 @@ def _refuse_extra_keys(config: DictConfig, parent: str) -> None:
             _refuse_extra_keys(node, f"{parent}.{name}" if parent else name)
 
 
-def dump(config: DictConfig | Any, stage: str) -> str:
+def dump(node: DictConfig, stage: str) -> str:
     """A resolved config as YAML, with the names of its schemas so that `load` can type it again."""
-    node = config if isinstance(config, DictConfig) else OmegaConf.structured(config)
     schema = {"stage": stage}
     for group in store.GROUPS:
         if group in node and isinstance(node._get_node(group), DictConfig):

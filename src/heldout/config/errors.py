@@ -122,4 +122,7 @@ def _expected(message: str) -> str:
         value, kind, wanted = converted.groups()
         names = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
         return f"{value} is of type {kind}; expected {names.get(wanted, wanted)}."
+    boolean = re.match(r"Value '(.*)' is not a valid bool", message)
+    if boolean:
+        return f"{boolean.group(1)} is not a truth value; expected true or false."
     return f"{message}."

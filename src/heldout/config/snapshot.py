@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from heldout.config.compose import compose_stage, conf_dir, dump, hydra_session, load_node, to_stage
 from heldout.config.errors import ConfigError, closest, explain, listed
+from heldout.config.model import BaselineConfig
+from heldout.config.store import STAGES
 
 # where results go does not change them: these are read afresh when the stage runs
 NOT_CONTENT = ("tracking", "resume")
@@ -110,12 +112,13 @@ def _snapshot(stage: str, name: str, overrides: list[str]) -> tuple[str, str]:
     return f"{stage}/{name}.yaml", content_of(config, stage)
 
 
-def content_of(config: DictConfig, stage: str) -> str:
-    """What a stage's result depends on, as YAML: its config less the places results are sent to."""
+def content_of(config: Any, stage: str) -> str:
+    """What a stage's result depends on, as YAML: its config, composed or typed, less the places results are sent to."""
+    node = config if isinstance(config, DictConfig) else OmegaConf.structured(config)
     left_out = list(NOT_CONTENT)
-    if stage == "train" and to_stage(config).is_baseline:
+    if stage == "train" and issubclass(OmegaConf.get_type(node, "model") or object, BaselineConfig):
         left_out += DEEP_ONLY
-    kept = yaml.safe_load(dump(config, stage))
+    kept = yaml.safe_load(dump(node, stage))
     for key in left_out:
         kept.pop(key, None)
         kept["schema"].pop(key, None)
@@ -129,7 +132,8 @@ def load_snapshot(path: Path, stage: str) -> Any:
         ConfigError: the file is not a snapshot of this stage, or conf/ cannot be composed.
     """
     node = load_node(path, stage)
-    absent = [group for group in LEFT_OUT if group in node and OmegaConf.is_missing(node, group)]
+    keys = {field.name for field in fields(STAGES[stage])}
+    absent = [group for group in LEFT_OUT if group in keys and OmegaConf.is_missing(node, group)]
     if absent:
         with hydra_session():
             defaults = compose_stage("train", [])
@@ -148,7 +152,9 @@ def select_profile(name: str) -> int:
     current = folder / "matrix.yaml"
     profiles = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "matrix").glob("*.yaml"))}
     if name not in profiles:
-        raise ConfigError(f"there is no profile '{name}'.{closest(name, profiles)} Expected one of: {listed(profiles)}.")
+        raise ConfigError(
+            f"there is no profile '{name}'.{closest(name, profiles)} Expected one of: {listed(profiles)}."
+        )
     if current.is_file() and current.read_text(encoding="utf-8") not in profiles.values():
         raise ConfigError(
             f"{current} was edited and is none of the profiles {listed(profiles)}; save it as "

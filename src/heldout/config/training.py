@@ -91,6 +91,13 @@ class Mode(Enum):
     max = "max"
 
 
+class Keep(Enum):
+    """Which epoch's weights a run ends with."""
+
+    best = "best"  # that with the best validation value
+    last = "last"  # the last, as recipes with a fixed number of steps do
+
+
 @dataclass
 class TrainerConfig:
     """How long, in what portions, on what, and what is kept."""
@@ -102,6 +109,7 @@ class TrainerConfig:
     # validation metric that decides which epoch is kept
     monitor: str = "loss"
     mode: Mode = Mode.min
+    keep: Keep = Keep.best
     # stop after so many epochs without a better validation value; null trains to the end
     patience: int | None = None
     # largest norm of the gradient; null does not clip

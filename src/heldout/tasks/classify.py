@@ -17,6 +17,7 @@ from heldout.tasks.optimizers import build_optimizer, build_schedule
 
 # the order of the loaders that are measured each epoch
 MEASURED_SPLITS = ("train", "validation")
+METRICS = ("loss", "accuracy")
 
 Batch = dict[str, Any]
 
@@ -67,15 +68,13 @@ class Classify(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         for split, metrics in zip(MEASURED_SPLITS, self._metrics, strict=True):
-            self.measured[split] = {name: float(metric.compute()) for name, metric in metrics.items()}  # type: ignore[operator,union-attr]
+            self.measured[split] = {name: float(metric.compute()) for name, metric in metrics.items()}  # type: ignore[operator]
             metrics.reset()  # type: ignore[operator]
         self.log_dict({f"validation/{name}": value for name, value in self.measured["validation"].items()})
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
-        schedule = build_schedule(
-            self.schedule_config, optimizer, int(self.trainer.estimated_stepping_batches)
-        )
+        schedule = build_schedule(self.schedule_config, optimizer, int(self.trainer.estimated_stepping_batches))
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

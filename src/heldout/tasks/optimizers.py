@@ -28,9 +28,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
     if isinstance(config, AdamConfig):
         kind = optim.AdamW if isinstance(config, AdamWConfig) else optim.Adam
         first, second = config.betas
-        return kind(
-            parameters, lr=rate, betas=(first, second), weight_decay=config.weight_decay, fused=config.fused
-        )
+        return kind(parameters, lr=rate, betas=(first, second), weight_decay=config.weight_decay, fused=config.fused)
     if isinstance(config, SGDConfig):
         return optim.SGD(
             parameters,

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from heldout.config.training import Mode
-from heldout.tasks.classify import MEASURED_SPLITS, Classify
+from heldout.config.training import Keep, Mode
+from heldout.tasks.classify import MEASURED_SPLITS, METRICS, Classify
 from heldout.training.errors import Diverged, Interrupted
 from heldout.training.fitted import LogMetrics, grouped
 
 logger = logging.getLogger(__name__)
 
-Row = dict[str, float | int | str]
+Row = dict[str, Any]
 # steps between two looks at the losses: a look waits for the device
 STEPS_PER_LOOK = 50
 SECONDS_PER_LINE = 2.0
@@ -46,6 +46,10 @@ class History(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started = time.monotonic()
+        # what an earlier start could not send before it was killed; what it did send is not logged twice
+        for train, validation in zip(self.rows[::2], self.rows[1::2], strict=True):
+            measured = {of["split"]: {name: of[name] for name in METRICS} for of in (train, validation)}
+            self._log_epoch(int(train["epoch"]), measured, train["learning_rate"])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classify)
@@ -54,8 +58,11 @@ class History(Callback):
         common: Row = {"step": trainer.global_step, "learning_rate": rate, "seconds": self.seconds}
         for split in MEASURED_SPLITS:
             self.rows.append({"epoch": epoch, "split": split, **pl_module.measured[split], **common})
-        self._log({**grouped(pl_module.measured), "optimizer/learning_rate": rate}, epoch)
+        self._log_epoch(epoch, pl_module.measured, rate)
         self._say(epoch, trainer.max_epochs or epoch, pl_module.measured)
+
+    def _log_epoch(self, epoch: int, measured: dict[str, dict[str, float]], learning_rate: float) -> None:
+        self._log({**grouped(measured), "optimizer/learning_rate": learning_rate}, epoch)
 
     def _say(self, epoch: int, epochs: int, measured: dict[str, dict[str, float]]) -> None:
         now = time.monotonic()
@@ -83,10 +90,11 @@ class History(Callback):
         self._seconds_before = state_dict["seconds"]
 
 
-class KeepBest(Callback):
-    """Holds the weights of the epoch with the best validation value."""
+class KeepWeights(Callback):
+    """Holds the weights of the epoch that is kept: that with the best validation value, or the last."""
 
-    def __init__(self, monitor: str, mode: Mode) -> None:
+    def __init__(self, keep: Keep, monitor: str, mode: Mode) -> None:
+        self.keep = keep
         self.monitor = monitor
         self.mode = mode
         self.epoch = 0
@@ -96,12 +104,16 @@ class KeepBest(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classify)
         value = pl_module.measured["validation"][self.monitor]
-        better = value < self.value if self.mode is Mode.min else value > self.value
-        if better or not self.weights:
+        if not self.weights or self._is_kept(value):
             self.epoch = trainer.current_epoch + 1
             self.value = value
             state = pl_module.network.state_dict()
             self.weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+
+    def _is_kept(self, value: float) -> bool:
+        if self.keep is Keep.last:
+            return True
+        return value < self.value if self.mode is Mode.min else value > self.value
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "value": self.value, "weights": self.weights}

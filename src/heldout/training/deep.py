@@ -21,7 +21,7 @@ from heldout.data.card import Card
 from heldout.data.store import Split
 from heldout.models import build, load_weights, save_weights
 from heldout.tasks.classify import Classify
-from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepBest, StopOnSignal
+from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepWeights, StopOnSignal
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 
 logger = logging.getLogger(__name__)
@@ -42,24 +42,24 @@ def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log:
     network = build(config.model, data.card)
     module = Classify(network, len(data.card.classes), config.task, config.optimizer, config.schedule)
     history = History(log, name)
-    best = KeepBest(config.trainer.monitor, config.trainer.mode)
+    kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     stop = StopOnSignal()
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
-    callbacks: list[Callback] = [FiniteLoss(), history, best, *_early_stopping(config), checkpoints, stop]
+    callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), checkpoints, stop]
     trainer = _trainer(config, callbacks, folder)
     with stop.listening(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
         warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
         trainer.fit(module, *_loaders(config, data, seed), ckpt_path=_checkpoint(folder, name), weights_only=True)
     seconds = history.seconds
-    network.load_state_dict(best.weights)
+    network.load_state_dict(kept.weights)
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
     return Fitted(
         history=history.rows,
         probabilities={split: predict(network, of, batch_size) for split, of in splits.items()},
-        kept_epoch=best.epoch,
+        kept_epoch=kept.epoch,
         epochs=int(history.rows[-1]["epoch"]),
         steps=trainer.global_step,
         parameters=sum(p.numel() for p in network.parameters()),

@@ -37,14 +37,6 @@ logger = logging.getLogger(__name__)
 EVAL_BATCH_SIZE = 1000
 
 
-def run(config: EvaluateConfig) -> int:
-    """The stage `evaluate`."""
-    records = evaluate(config)
-    finished = [record for record in records if record.info["status"] == "finished"]
-    logger.info("%d of %d runs evaluated on the test set, records in %s", len(finished), len(records), config.out)
-    return 0
-
-
 def evaluate(config: EvaluateConfig) -> list[Record]:
     """Completes every record below `config.runs` with test predictions, in the same folders below `config.out`.
 

@@ -7,7 +7,9 @@ import os
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from heldout.config.tracking import TrackingConfig
 
 # inherited by the processes of launchers that start some
 PARENT_VARIABLE = "HELDOUT_MULTIRUN_PARENT"
@@ -21,12 +23,11 @@ class MultirunParent(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         # MLflow is imported here only: a single run or `--cfg` comes through this module too
-        from heldout.config.compose import to_tracking
         from heldout.tracking import connect
 
         overrides = config.hydra.overrides.task
         name = f"multirun {' '.join(overrides)}"
-        self._run = connect(to_tracking(config)).start_run(name, tags={"heldout.kind": "multirun"})
+        self._run = connect(_tracking(config)).start_run(name, tags={"heldout.kind": "multirun"})
         os.environ[PARENT_VARIABLE] = self._run.run_id
         # Hydra calls nothing when a sweep breaks off
         atexit.register(self._finish, "FAILED")
@@ -39,3 +40,9 @@ class MultirunParent(Callback):
         if run is not None:
             os.environ.pop(PARENT_VARIABLE, None)
             run.finish(status)
+
+
+def _tracking(config: DictConfig) -> TrackingConfig:
+    typed = OmegaConf.to_object(config.tracking)
+    assert isinstance(typed, TrackingConfig)
+    return typed

@@ -70,6 +70,7 @@ class RunState:
         return value
 
     def remember_run(self, name: str, run_id: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / RUNS_FILE
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps({**self._runs(), name: run_id}), encoding="utf-8")

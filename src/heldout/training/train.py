@@ -22,23 +22,6 @@ from heldout.training.state import RunState
 
 logger = logging.getLogger(__name__)
 
-# exit code of a training whose runs all failed: their records say why
-ALL_RUNS_FAILED = 3
-
-
-def run(config: TrainConfig) -> int:
-    """The stage `train`: 0 when a seed finished, 3 when none did, 128 + the signal when interrupted."""
-    try:
-        records = train(config)
-    except Interrupted as interruption:
-        logger.warning("%s: %s; the same command goes on from the last checkpoint", config.name, interruption)
-        return interruption.exit_code
-    failed = [record for record in records if record.info["status"] == "failed"]
-    for record in failed:
-        logger.error("%s  seed %d failed: %s", config.name, record.info["seed"], record.info["error"])
-    logger.info("%s: %d of %d runs finished, records in %s", config.name, len(records) - len(failed), len(records), config.out)
-    return ALL_RUNS_FAILED if len(failed) == len(records) else 0
-
 
 def train(config: TrainConfig) -> list[Record]:
     """Fits `config` once for each of its seeds; the command line, DVC, tests and sweeps all come through here.
@@ -65,9 +48,7 @@ def train(config: TrainConfig) -> list[Record]:
         return [Record.load(path) for path in state.deliver(config.seeds, Path(config.out))]
 
 
-def _fit_all(
-    config: TrainConfig, prepared: Prepared, identity: Identity, state: RunState, tracking: Tracking
-) -> None:
+def _fit_all(config: TrainConfig, prepared: Prepared, identity: Identity, state: RunState, tracking: Tracking) -> None:
     parent = _start(
         tracking, state, "parent", config.name, os.environ.get(PARENT_VARIABLE), identity, system_metrics=False
     )
@@ -91,14 +72,14 @@ def _start(
     name: str,
     parent: RunTracker | str | None,
     identity: Identity,
+    tags: dict[str, str] | None = None,
     system_metrics: bool = True,
-    **tags: str,
 ) -> RunTracker:
     tracker = tracking.start_run(
         name,
         parent=parent,
         resume_run_id=state.run_id(key),
-        tags={**identity.tags, **tags},
+        tags={**identity.tags, **(tags or {})},
         params=identity.content,
         system_metrics=system_metrics,
     )
@@ -116,7 +97,9 @@ def _fit_seed(
     seed: int,
 ) -> None:
     name = f"{config.name} seed {seed}"
-    run = _start(tracking, state, f"seed-{seed}", name, parent, identity, **{"heldout.kind": "run", "heldout.seed": str(seed)})
+    run = _start(
+        tracking, state, f"seed-{seed}", name, parent, identity, {"heldout.kind": "run", "heldout.seed": str(seed)}
+    )
     record = state.record_folder(seed)
     try:
         run.log_dataset(prepared.card, prepared.folder)
@@ -155,8 +138,6 @@ def _fit_inputs(config: TrainConfig, prepared: Prepared) -> FitInputs:
 
 
 def _summarise(parent: RunTracker, records: list[Record], identity: Identity) -> None:
-    from heldout.report import figures
-
     finished = [record for record in records if record.info["status"] == "finished"]
     for metric in ("loss", "accuracy"):
         for split in ("train", "validation"):
@@ -166,8 +147,6 @@ def _summarise(parent: RunTracker, records: list[Record], identity: Identity) ->
             if len(values) > 1:
                 parent.log_metrics({f"std/{split}/{metric}": statistics.stdev(values)}, 0)
     parent.log_text(identity.config_text, "config.yaml")
-    if finished and finished[0].info["kind"] == "deep":
-        parent.log_figure_html("loss_curves", figures.page(figures.loss_curves([record.history for record in finished])))
     parent.finish("FINISHED" if finished else "FAILED", None if finished else "all runs failed")
 
 
