@@ -138,6 +138,16 @@ def test_what_another_family_reaches_on_validation_shows_an_underfit(tmp_path: P
     assert judge(measures, Reference("knn", Estimate(0.6, 0.57, 0.63)), CFG).label is Label.good
 
 
+@pytest.mark.parametrize(("validation", "label"), [(0.54, Label.underfit), (0.45, Label.overfit)])
+def test_beside_a_better_family_only_a_gap_beyond_doubt_is_an_overfit(
+    tmp_path: Path, validation: float, label: Label
+) -> None:
+    # 0.60 - 0.54 straddles 0.05 with its middle above; 0.60 - 0.45 lies above it altogether
+    measures = measured(tmp_path, Plan(train=0.60, validation=validation), examples=1000)
+    assert judge(measures, None, CFG).label is Label.overfit
+    assert judge(measures, Reference("cnn", Estimate(0.9, 0.88, 0.92)), CFG).label is label
+
+
 def test_a_gap_that_no_score_supports_is_no_good_verdict(tmp_path: Path) -> None:
     # two balanced classes, 40 examples: 0.62 cannot be told from 0.5
     measures = measured(tmp_path, Plan(train=0.70, validation=0.625), classes=2, examples=40)

@@ -46,19 +46,20 @@ def unfinished(status: str, error: str | None) -> Verdict:
 def judge(measures: Measures, reference: Reference | None, cfg: AnalysisConfig) -> Verdict:
     """Judge the kept model of a finished run.
 
-    `reference` is the best of the other families on the same data, or None. The rules are tried in this
-    order and the first that applies decides: too few examples, memorising, underfit by its own score,
-    overfit by the gap, overfit by the loss, underfit beside the reference, gap undecided, no better than
-    chance; else good.
+    `reference` is the best of the other families on the same data, or None. The rules are tried in this order and
+    the first that applies decides: too few examples, memorising, underfit by its own score, overfit by the whole
+    interval of the gap, overfit by the loss, underfit beside the reference, overfit by the middle of the interval,
+    gap undecided, no better than chance; else good.
     """
     case = _Case(measures, reference, cfg)
     for rule in (
         case.too_few_examples,
         case.memorising,
         case.underfit,
-        case.overfit_by_gap,
+        case.overfit_by_whole_interval,
         case.overfit_by_loss,
         case.below_reference,
+        case.overfit_by_middle,
         case.gap_undecided,
         case.chance_within_interval,
     ):
@@ -125,7 +126,12 @@ class _Case:
             f"less than {words.share(self.cfg.underfit_lift)}.",
         )
 
-    def overfit_by_gap(self) -> Verdict | None:
+    def overfit_by_whole_interval(self) -> Verdict | None:
+        if self.gap.lower < self.cfg.overfit_gap:
+            return None
+        return self.verdict(Label.overfit, self.gap_sentence())
+
+    def overfit_by_middle(self) -> Verdict | None:
         if self._undecided() or self.gap.value < self.cfg.overfit_gap:
             return None
         return self.verdict(Label.overfit, self.gap_sentence())
