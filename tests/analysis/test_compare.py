@@ -17,7 +17,7 @@ from heldout.analysis import Comparison, ComparisonError, compare
 from heldout.analysis.families import Family
 from heldout.analysis.verdict import Label
 from heldout.config.analysis import AnalysisConfig
-from heldout.record import PREDICTIONS_FILE, Record, RecordError, find_records
+from heldout.record import HISTORY_FILE, PREDICTIONS_FILE, Record, RecordError, find_records, write_history
 
 CFG = AnalysisConfig(bootstrap_samples=200)
 FILES = ["comparison.json", "curves.csv", "families.csv", "metrics.json", "runs.csv"]
@@ -210,6 +210,19 @@ def test_no_records_and_twins_are_user_errors(tmp_path: Path) -> None:
 def test_a_finished_record_without_predictions_is_a_user_error(tmp_path: Path) -> None:
     (plant(tmp_path, CNN) / PREDICTIONS_FILE).unlink()
     with pytest.raises(RecordError, match=r"predictions\.parquet is missing"):
+        compare(load(tmp_path), CFG)
+
+
+@pytest.mark.parametrize("broken", ["no row", "not finite"])
+def test_a_finished_record_without_a_last_epoch_is_a_user_error(tmp_path: Path, broken: str) -> None:
+    path = plant(tmp_path, CNN)
+    rows = Record.load(path).history.to_dict("records")
+    if broken == "no row":
+        rows.pop()
+    else:
+        rows[-1]["accuracy"] = float("nan")
+    write_history(path / HISTORY_FILE, rows)
+    with pytest.raises(RecordError, match="lacks a finite loss or accuracy"):
         compare(load(tmp_path), CFG)
 
 

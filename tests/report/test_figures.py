@@ -57,11 +57,6 @@ def test_gap_curves_are_train_minus_validation(history: pd.DataFrame) -> None:
     assert list(gap.y) == pytest.approx((by_split["train"] - by_split["validation"]).tolist())
 
 
-def test_accuracy_curves_stay_within_the_axis(history: pd.DataFrame) -> None:
-    for trace in figures.accuracy_curves(history).data:
-        assert 0 <= min(trace.y) <= max(trace.y) <= 1
-
-
 def test_families_are_shown_by_rank_with_their_interval(families: list[Family]) -> None:
     figure = figures.families(families)
     validation = next(trace for trace in figure.data if trace.name == "validation")

@@ -47,8 +47,9 @@ class Measures:
 
 def measure(record: Record, cfg: AnalysisConfig) -> Measures:
     """Measure a finished run; raises RecordError when a file is missing or malformed."""
-    train, validation = record.predictions_of("train"), record.predictions_of("validation")
-    predictions = {split: record.predictions_of(split) for split in record.prediction_splits}
+    splits = dict.fromkeys(("train", "validation", *record.prediction_splits))
+    predictions = {split: record.predictions_of(split) for split in splits}
+    train, validation = predictions["train"], predictions["validation"]
     history = record.history
     if history.empty:
         raise RecordError(f"{record.path}: the history has no rows, yet the run is {record.info['status']}")
@@ -71,11 +72,16 @@ def measure(record: Record, cfg: AnalysisConfig) -> Measures:
 
 
 def _last_epoch(history: pd.DataFrame, record: Record) -> dict[str, dict[str, float]]:
-    last = history[history["epoch"] == history["epoch"].max()].set_index("split")
-    missing = {"train", "validation"} - set(last.index)
-    if missing:
-        raise RecordError(f"{record.path}: the last epoch of the history has no row for {', '.join(sorted(missing))}")
-    return {s: {m: float(last.at[s, m]) for m in ("loss", "accuracy")} for s in ("train", "validation")}
+    last = history[history["epoch"] == history["epoch"].max()].drop_duplicates("split", keep="last").set_index("split")
+    values = last.reindex(["train", "validation"])[["loss", "accuracy"]]
+    if not np.isfinite(values.to_numpy(dtype=float)).all():
+        raise RecordError(
+            f"{record.path}: the last epoch of the history lacks a finite loss or accuracy of train or validation; "
+            "a finished run has both"
+        )
+    return {
+        str(split): {str(metric): float(value) for metric, value in row.items()} for split, row in values.iterrows()
+    }
 
 
 def _onset(curves: Curves, cfg: AnalysisConfig) -> Onset:

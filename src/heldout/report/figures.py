@@ -28,12 +28,18 @@ def page(figure: go.Figure) -> str:
 
 def loss_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
     """Train and validation loss by epoch of one run, or of several seeds with their mean."""
-    return _curves(_as_curves(history), "loss", "loss (log loss, nats)")
+    import plotly.graph_objects as go
 
-
-def accuracy_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
-    """Train and validation accuracy by epoch of one run, or of several seeds with their mean."""
-    return _curves(_as_curves(history), "accuracy", "accuracy")
+    seeds = _as_curves(history)
+    mean = mean_curves(seeds)
+    figure = go.Figure(layout=layout(360, showlegend=True))
+    for split, color in (("train", theme.TRAIN), ("validation", theme.VALIDATION)):
+        for curves in seeds if len(seeds) > 1 else []:
+            figure.add_scatter(x=curves.epoch, y=curves.of_split(split)[0], **line(color, "seed"))
+        figure.add_scatter(x=mean.epoch, y=mean.of_split(split)[0], name=split, **line(color, "mean"))
+    figure.update_xaxes(title_text="epoch")
+    figure.update_yaxes(title_text="loss (log loss, nats)")
+    return figure
 
 
 def gap_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
@@ -134,20 +140,6 @@ def layout(height: int, **options: Any) -> dict[str, Any]:
         "hoverlabel": {"font": {"family": theme.FONT, "size": 12}},
     }
     return base | options
-
-
-def _curves(seeds: list[Curves], metric: str, title: str) -> go.Figure:
-    import plotly.graph_objects as go
-
-    figure = go.Figure(layout=layout(360, showlegend=True))
-    mean = mean_curves(seeds)
-    for split, color in (("train", theme.TRAIN), ("validation", theme.VALIDATION)):
-        for curves in seeds if len(seeds) > 1 else []:
-            figure.add_scatter(x=curves.epoch, y=getattr(curves, f"{split}_{metric}"), **line(color, "seed"))
-        figure.add_scatter(x=mean.epoch, y=getattr(mean, f"{split}_{metric}"), name=split, **line(color, "mean"))
-    figure.update_xaxes(title_text="epoch")
-    figure.update_yaxes(title_text=title)
-    return figure
 
 
 def _as_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> list[Curves]:

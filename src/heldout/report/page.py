@@ -129,7 +129,6 @@ def render(comparisons: Sequence[Comparison]) -> str:
         families=len({family.label for section in sections for family in section.families}),
         styles=theme.VERDICTS,
         meanings=MEANINGS,
-        theme=theme,
         plotly=get_plotlyjs(),
     )
 

@@ -41,11 +41,10 @@ def loss_panels(panels: Sequence[Panel]) -> go.Figure:
     figure = _grid(panels)
     for index, panel in enumerate(panels):
         for split, color in (("train", theme.TRAIN), ("validation", theme.VALIDATION)):
-            name = f"{split}_loss"
             for curves in panel.seeds if len(panel.seeds) > 1 else []:
-                _add(figure, index, curves.epoch, getattr(curves, name), line(color, "seed"))
+                _add(figure, index, curves.epoch, curves.of_split(split)[0], line(color, "seed"))
             mean = panel.family.curves
-            _add(figure, index, mean.epoch, getattr(mean, name), {"name": split} | line(color, "mean"))
+            _add(figure, index, mean.epoch, mean.of_split(split)[0], {"name": split} | line(color, "mean"))
         _decorate(figure, index, panel.family, shade_onset=True)
     figure.update_yaxes(range=[0, loss_ceiling(panels)], tickformat=".3~g")
     return figure
