@@ -66,7 +66,7 @@ def forward(arguments: Sequence[str]) -> int | None:
     except OSError:
         return None
     environment = {k: v for k, v in os.environ.items() if k != ADDRESS_VARIABLE}
-    job = {"arguments": list(arguments), "folder": os.getcwd(), "environment": environment}
+    job = {"arguments": list(arguments), "folder": str(Path.cwd()), "environment": environment}
     with connection:
         _send_job(connection, json.dumps(job).encode())
         return _await(connection)
@@ -210,14 +210,15 @@ def _job(job: dict[str, object], files: list[int]) -> int:
     os.environ.update(job["environment"])  # type: ignore[call-overload]
     os.chdir(str(job["folder"]))
     # as `python -m` does
-    sys.path[0] = os.getcwd()
+    sys.path[0] = str(Path.cwd())
     sys.argv = list(job["arguments"])[1:]  # type: ignore[call-overload]
     try:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         code: object = 0
     except SystemExit as exit_:
         code = exit_.code or 0
-    except BaseException:
+    # as the interpreter does: whatever it was ends up on standard error
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
         code = 1
     sys.stdout.flush()

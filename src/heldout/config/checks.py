@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heldout.config.data import DataConfig, SplitConfig, SplitMethod, TableData
-from heldout.config.model import FAMILIES
+from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.training import Accelerator
 
@@ -54,6 +54,17 @@ RULES: dict[str, Rule] = {
     "system_metrics_seconds": POSITIVE,
     "expansion": POSITIVE,
     "embedding": POSITIVE,
+    "max_depth": POSITIVE,
+    "padding": AT_LEAST_ZERO,
+    "overfit_gap": SHARE,
+    "max_interval_width": SHARE,
+    "memorising_train_score": SHARE,
+    "memorising_validation_lift": SHARE,
+    "underfit_lift": SHARE,
+    "overfit_loss_rise": POSITIVE,
+    "min_examples": POSITIVE,
+    "onset_min_epochs": POSITIVE,
+    "calibration_bins": POSITIVE,
     "checkpoint_seconds": AT_LEAST_ZERO,
     "weight_decay": AT_LEAST_ZERO,
     "momentum": BELOW_ONE,
@@ -123,9 +134,9 @@ def _table(data: TableData) -> Iterator[str]:
     if not header:
         yield f"data.path={data.path}: the file is empty; expected a header line and rows."
         return
-    wanted = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
-    wanted |= {"data.columns": name for name in data.columns if name not in header}
-    for key, column in wanted.items():
+    wanted = [("data.target", data.target), ("data.id", data.id), ("data.split.column", data.split.column)]
+    wanted += [(f"data.columns.{name}", name) for name in data.columns]
+    for key, column in wanted:
         if column is not None and column not in header:
             shown = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
             yield f"{key}={column}: there is no such column in {data.path}. Its columns: {shown}."
@@ -142,6 +153,13 @@ def _train(config: TrainConfig) -> Iterator[str]:
     width = getattr(config.model, "width", None)
     if heads and width and width % heads:
         yield f"model.width={width} with model.heads={heads}: expected a width that the heads divide."
+    if isinstance(config.model, ResNetConfig) and config.model.kernel_size % 2 == 0:
+        yield f"model.kernel_size={config.model.kernel_size}: expected an odd number, which keeps the length."
+    if isinstance(config.model, CNNConfig) and len(config.model.kernel_sizes) > config.model.depth:
+        yield (
+            f"model.kernel_sizes={config.model.kernel_sizes} with model.depth={config.model.depth}: expected at most "
+            "one size a convolution."
+        )
     if config.trainer.devices > 1 and config.trainer.accelerator is Accelerator.mps:
         yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."
 

@@ -121,7 +121,7 @@ class TrainerConfig:
     # as Lightning names them: 32-true, bf16-mixed, 16-mixed
     precision: str = "32-true"
     # CPU threads of a fit; null leaves the choice to torch
-    threads: int | None = None
+    threads: int | None = 1
     # bit-for-bit repeatable on a GPU too, at some cost
     deterministic: bool = False
     # a checkpoint to resume from is written at the first end of an epoch after so many seconds

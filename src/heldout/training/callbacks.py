@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -138,7 +137,7 @@ class Checkpoints(Callback):
         partial = self.path.with_suffix(".partial")
         trainer.save_checkpoint(partial)
         # a kill during the write leaves the earlier checkpoint whole
-        os.replace(partial, self.path)
+        partial.replace(self.path)
 
     def state_dict(self) -> dict[str, Any]:
         return {"rng": torch.get_rng_state()}

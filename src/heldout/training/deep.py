@@ -38,7 +38,8 @@ def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log:
         Interrupted: a signal arrived; `folder` holds the checkpoint to resume from.
     """
     _prepare_torch(config, seed)
-    assert isinstance(config.model, DeepConfig) and isinstance(config.task, ClassifyConfig)
+    assert isinstance(config.model, DeepConfig)
+    assert isinstance(config.task, ClassifyConfig)
     network = build(config.model, data.card)
     module = Classify(network, len(data.card.classes), config.task, config.optimizer, config.schedule)
     history = History(log, name)

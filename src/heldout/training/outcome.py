@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from heldout.record import (
     CONFIG_FILE,
     HISTORY_FILE,
     PREDICTIONS_FILE,
+    RECORD_FILE,
     write_history,
     write_predictions,
     write_record,
@@ -29,18 +32,26 @@ LEDGER = Path(".heldout/test_openings.jsonl")
 EXAMPLE_ROWS = 3
 
 
-def write_outcome(
-    folder: Path,
-    config: TrainConfig,
-    identity: Identity,
-    prepared: Prepared,
-    data: FitInputs,
-    seed: int,
-    run: RunTracker,
-    fitted: Fitted,
-) -> None:
+@dataclass(frozen=True)
+class Job:
+    """One fit to be done: a configuration on prepared data with one seed, as one run in MLflow."""
+
+    config: TrainConfig
+    prepared: Prepared
+    identity: Identity
+    seed: int
+    run: RunTracker
+    # of the start that finishes it, where it was interrupted
+    started: datetime
+
+    @property
+    def name(self) -> str:
+        return f"{self.config.name} seed {self.seed}"
+
+
+def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted) -> None:
     """The record of a finished fit in `folder`, and its files, model and last metrics in MLflow."""
-    card = prepared.card
+    run = job.run
     folder.mkdir(parents=True, exist_ok=True)
     splits = {"train": data.train_subset, "validation": data.validation}
     write_history(folder / HISTORY_FILE, fitted.history)
@@ -48,7 +59,7 @@ def write_outcome(
     write_predictions(folder / PREDICTIONS_FILE, predictions)
     model_file = fitted.model_file.replace(folder / fitted.model_file.name)
     info = {
-        **_common(folder, config, identity, prepared, seed, run),
+        **_common(folder, job),
         "status": "finished",
         "error": None,
         "kept_epoch": fitted.kept_epoch,
@@ -67,38 +78,35 @@ def write_outcome(
         fitted.kept_epoch,
     )
     example = {name: values[:EXAMPLE_ROWS] for name, values in data.validation.inputs.items()}
-    run.log_model(model_file, folder / CONFIG_FILE, card, example)
+    run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
     # last: from here on the record counts
     write_record(folder, info)
-    for name in (HISTORY_FILE, PREDICTIONS_FILE, CONFIG_FILE, "record.json"):
+    for name in (HISTORY_FILE, PREDICTIONS_FILE, CONFIG_FILE, RECORD_FILE):
         run.log_artifact(folder / name)
 
 
-def write_failure(
-    folder: Path, config: TrainConfig, identity: Identity, prepared: Prepared, seed: int, run: RunTracker, error: str
-) -> None:
+def write_failure(folder: Path, job: Job, error: str) -> None:
     """The record of a fit that failed: its cause instead of its results."""
     folder.mkdir(parents=True, exist_ok=True)
-    info = _common(folder, config, identity, prepared, seed, run)
-    write_record(folder, {**info, "status": "failed", "error": error})
-    for name in (CONFIG_FILE, "record.json"):
-        run.log_artifact(folder / name)
+    write_record(folder, {**_common(folder, job), "status": "failed", "error": error})
+    for name in (CONFIG_FILE, RECORD_FILE):
+        job.run.log_artifact(folder / name)
 
 
-def _common(
-    folder: Path, config: TrainConfig, identity: Identity, prepared: Prepared, seed: int, run: RunTracker
-) -> dict[str, Any]:
-    card: Card = prepared.card
+def _common(folder: Path, job: Job) -> dict[str, Any]:
+    config, identity, run = job.config, job.identity, job.run
+    card: Card = job.prepared.card
     card.save(folder)
     (folder / CONFIG_FILE).write_text(identity.config_text, encoding="utf-8")
-    lineage = collect(yaml.safe_load(identity.config_text), prepared.folder, card.data_hash, seed)
+    lineage = collect(yaml.safe_load(identity.config_text), job.prepared.folder, card.data_hash, job.seed)
     run.set_tags(lineage.tags())
     return {
         "name": config.name,
         "data": config.data.name,
         "family": config.model.family,
         "kind": "baseline" if config.is_baseline else "deep",
-        "seed": seed,
+        "seed": job.seed,
+        "started": job.started.isoformat(timespec="seconds"),
         "task": card.task,
         "classes": card.classes,
         "monitor": config.trainer.monitor,

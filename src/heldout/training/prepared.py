@@ -48,12 +48,12 @@ def find_or_prepare(data: DataConfig, given: str | None) -> Prepared:
 
 
 def locate(data: DataConfig) -> Path:
-    """Where the prepared form of `data` is or belongs: the pipeline's folder if it holds just that, else one by content."""
+    """Where the prepared form of `data` is or belongs: the pipeline's folder if it holds just that, else its own."""
     pipeline = DVC_ROOT / data.name
     # a user's file may have changed since the pipeline prepared it; a package's data has not
-    if not isinstance(data, TableData) and (pipeline / CARD_FILE).is_file():
-        if Card.load(pipeline).config_hash == config_hash(data):
-            return pipeline
+    is_fixed = not isinstance(data, TableData)
+    if is_fixed and (pipeline / CARD_FILE).is_file() and Card.load(pipeline).config_hash == config_hash(data):
+        return pipeline
     content = [config_hash(data)]
     if isinstance(data, TableData):
         content.append(hash_file(Path(data.path)))

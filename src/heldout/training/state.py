@@ -74,7 +74,7 @@ class RunState:
         path = self.folder / RUNS_FILE
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps({**self._runs(), name: run_id}), encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)
 
     def _runs(self) -> dict[str, Any]:
         path = self.folder / RUNS_FILE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import statistics
+from datetime import UTC, datetime
 from pathlib import Path
 
 from heldout.config.stages import Resume, TrainConfig
@@ -16,7 +17,7 @@ from heldout.training.errors import Diverged, Interrupted
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 from heldout.training.identity import Identity, identify
 from heldout.training.multirun import PARENT_VARIABLE
-from heldout.training.outcome import write_failure, write_outcome
+from heldout.training.outcome import Job, write_failure, write_outcome
 from heldout.training.prepared import Prepared, find_or_prepare
 from heldout.training.state import RunState
 
@@ -96,25 +97,24 @@ def _fit_seed(
     parent: RunTracker,
     seed: int,
 ) -> None:
-    name = f"{config.name} seed {seed}"
-    run = _start(
-        tracking, state, f"seed-{seed}", name, parent, identity, {"heldout.kind": "run", "heldout.seed": str(seed)}
-    )
+    tags = {"heldout.kind": "run", "heldout.seed": str(seed)}
+    run = _start(tracking, state, f"seed-{seed}", f"{config.name} seed {seed}", parent, identity, tags)
+    job = Job(config, prepared, identity, seed, run, datetime.now(UTC))
     record = state.record_folder(seed)
     try:
         run.log_dataset(prepared.card, prepared.folder)
         data = _fit_inputs(config, prepared)
-        fitted = fit(config, data, seed, state.seed_folder(seed), run.log_metrics, name)
+        fitted = fit(config, data, seed, state.seed_folder(seed), run.log_metrics, job.name)
+        write_outcome(record, job, data, fitted)
     except Diverged as error:
-        write_failure(record, config, identity, prepared, seed, run, str(error))
+        write_failure(record, job, str(error))
         run.finish("FAILED", error)
-        return
     except BaseException as error:
         killed = isinstance(error, (Interrupted, KeyboardInterrupt))
         run.finish("KILLED" if killed else "FAILED", error)
         raise
-    write_outcome(record, config, identity, prepared, data, seed, run, fitted)
-    run.finish("FINISHED")
+    else:
+        run.finish("FINISHED")
 
 
 def fit(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log: LogMetrics, name: str) -> Fitted:
