@@ -3,11 +3,14 @@
 import sys
 from pathlib import Path
 
+from heldout import warm
 from heldout.app import complain
 from heldout.config.snapshot import write_snapshots
 from heldout.errors import UserError
 
 if __name__ == "__main__":
+    # a config changed, so that a training will follow: what it imports can load meanwhile
+    warm.wake()
     try:
         count = write_snapshots(Path("snapshots"))
     except UserError as error:

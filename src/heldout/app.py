@@ -48,7 +48,7 @@ STAGES = {
         Stage("validate", "heldout.stages.validate:run", writes_to_output_dir=True),
         Stage("train", "heldout.stages.train:run", writes_to_output_dir=True, heavy=True),
         Stage("evaluate", "heldout.stages.evaluate:run", heavy=True),
-        Stage("compare", "heldout.stages.compare:run"),
+        Stage("compare", "heldout.stages.compare:run", heavy=True),
         Stage("report", "heldout.stages.report:run"),
     )
 }
@@ -83,8 +83,6 @@ def configure_logging() -> None:
 
 
 def _run_snapshot(stage: Stage, arguments: list[str]) -> int:
-    from heldout.config.snapshot import load_snapshot
-
     parser = argparse.ArgumentParser(prog=f"pipelines/{stage.name}.py")
     parser.add_argument(SNAPSHOT_FLAG, type=Path, required=True)
     path = parser.parse_args(arguments).snapshot
@@ -92,6 +90,8 @@ def _run_snapshot(stage: Stage, arguments: list[str]) -> int:
         code = warm.forward(["-m", "heldout", "stage", stage.name, SNAPSHOT_FLAG, str(path)])
         if code is not None:
             return code
+    from heldout.config.snapshot import load_snapshot
+
     configure_logging()
     code = stage.function()(load_snapshot(path, stage.name)) or 0
     # runs that diverged are results: the pipeline goes on with their records

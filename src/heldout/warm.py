@@ -31,6 +31,9 @@ PRELOADED = (
     "numpy",
     "pandas",
     "pyarrow.parquet",
+    "plotly.graph_objects",
+    "scipy.stats",
+    "statsmodels.stats.proportion",
     "torch",
     "pytorch_lightning",
     "torchmetrics.classification",
@@ -40,6 +43,7 @@ PRELOADED = (
     "skops.io",
     "mlflow",
     "mlflow.pyfunc.loaders.code_model",
+    "mlflow.utils.requirements_utils",
     "mlflow.store.tracking.sqlalchemy_store",
 )
 FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -158,6 +162,9 @@ def serve(listener: socket.socket) -> None:
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     for module in PRELOADED:
         importlib.import_module(module)
+    with contextlib.suppress(AttributeError):
+        # MLflow's table of installed packages takes most of a second to make; logging a model needs it
+        sys.modules["mlflow.utils.requirements_utils"]._init_packages_to_modules_map()
     while True:
         connection, _ = listener.accept()
         if os.fork() == 0:

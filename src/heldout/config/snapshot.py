@@ -21,12 +21,12 @@ from heldout.config.compose import compose_stage, conf_dir, dump, hydra_session,
 from heldout.config.errors import ConfigError, closest, explain, listed
 from heldout.config.model import BaselineConfig
 from heldout.config.store import STAGES
+from heldout.config.training import AdamWConfig, ConstantConfig, TrainerConfig
 
 # where results go does not change them: these are read afresh when the stage runs
 NOT_CONTENT = ("tracking", "resume")
 # a classical model has neither, so that an edit there does not rerun it
-DEEP_ONLY = ("optimizer", "schedule", "trainer")
-LEFT_OUT = (*NOT_CONTENT, *DEEP_ONLY)
+DEEP_ONLY = {"optimizer": AdamWConfig, "schedule": ConstantConfig, "trainer": TrainerConfig}
 
 
 @dataclass
@@ -126,19 +126,20 @@ def content_of(config: Any, stage: str) -> str:
 
 
 def load_snapshot(path: Path, stage: str) -> Any:
-    """The typed config of a snapshot, completed by what a snapshot leaves out, as conf/ has it now.
+    """The typed config of a snapshot, completed by what a snapshot leaves out: tracking as conf/ has it now.
 
     Raises:
         ConfigError: the file is not a snapshot of this stage, or conf/ cannot be composed.
     """
     node = load_node(path, stage)
     keys = {field.name for field in fields(STAGES[stage])}
-    absent = [group for group in LEFT_OUT if group in keys and OmegaConf.is_missing(node, group)]
-    if absent:
+    for group, unused in DEEP_ONLY.items():
+        if group in keys and OmegaConf.is_missing(node, group):
+            node[group] = OmegaConf.structured(unused)
+    if "tracking" in keys and OmegaConf.is_missing(node, "tracking"):
         with hydra_session():
-            defaults = compose_stage("train", [])
-        for group in absent:
-            node[group] = defaults[group]
+            # the smallest config with that group
+            node.tracking = compose_stage("evaluate", [], complete=False).tracking
     return to_stage(node)
 
 

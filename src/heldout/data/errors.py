@@ -1,7 +1,5 @@
 """What can be wrong with data, one class per kind of mistake."""
 
-# ruff: noqa: N818  (the names say what is wrong; that they are errors the base class says)
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """What can be wrong with a model, as far as the user can mend it."""
 
-# ruff: noqa: N818  (the names say what is wrong; that they are errors the base class says)
-
 from __future__ import annotations
 
 from heldout.errors import UserError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heldout import warm
 from heldout.config.stages import PrepareConfig
 from heldout.data.prepare import prepare
 from heldout.training.prepared import locate
@@ -12,6 +11,4 @@ from heldout.training.prepared import locate
 
 def run(config: PrepareConfig) -> None:
     """Source to split Arrow files and their card, in `config.out` or a folder named after the content."""
-    # training will follow: what it imports can load meanwhile
-    warm.wake()
     prepare(config.data, Path(config.out) if config.out else locate(config.data))

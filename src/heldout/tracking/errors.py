@@ -1,7 +1,5 @@
 """Mistakes around tracking that a user can mend."""
 
-# ruff: noqa: N818  (the names say what is wrong; that they are errors the base class says)
-
 from __future__ import annotations
 
 from heldout.errors import UserError

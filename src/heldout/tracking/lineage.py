@@ -156,15 +156,18 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def dvc_hash(path: Path, lock: Path = DVC_LOCK) -> str | None:
     """What dvc.lock states of the output `path`; None when it is no output of DVC."""
     try:
-        content = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        outs = _locked_outs(lock.resolve(), lock.stat().st_mtime_ns)
     except (OSError, yaml.YAMLError):
         return None
-    root = lock.resolve().parent
-    for stage in ((content or {}).get("stages") or {}).values():
-        for out in stage.get("outs", ()):
-            if (root / out["path"]).resolve() == path.resolve():
-                return str(out["md5"]) if "md5" in out else None
-    return None
+    return outs.get(path.resolve())
+
+
+@cache
+def _locked_outs(lock: Path, modified: int) -> dict[Path, str | None]:
+    # a lock of many stages takes the parser written in Python a third of a second, for every run
+    content = yaml.load(lock.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    outs = [out for stage in ((content or {}).get("stages") or {}).values() for out in stage.get("outs", ())]
+    return {(lock.parent / out["path"]).resolve(): str(out["md5"]) if "md5" in out else None for out in outs}
 
 
 @cache
