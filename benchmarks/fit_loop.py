@@ -53,7 +53,7 @@ def main() -> None:
     ]
     with hydra_session():
         config = to_stage(compose_stage("train", overrides))
-    os.environ.setdefault("HELDOUT_CONF", str(Path("conf").resolve()))
+
     os.chdir(tempfile.mkdtemp(prefix="heldout-benchmark-"))
     prepared = find_or_prepare(config.data, None)
     sides: dict[str, Callable[[], float]] = {

@@ -10,14 +10,18 @@ import importlib
 import itertools
 import logging
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from heldout import warm
-from heldout.errors import RUNS_FAILED, USER_ERROR_EXIT_CODE, UserError
+from heldout.errors import RUNS_FAILED, SIGNALLED, UserError, complain
 
 SNAPSHOT_FLAG = "--snapshot"
 # sweeps over values can be endless; groups are checked in every combination, values up to here
@@ -57,28 +61,44 @@ STAGES = {
 def main(stage_name: str, argv: Sequence[str] | None = None) -> int:
     """Runs a stage with Hydra overrides or `--snapshot FILE`; returns its exit code.
 
-    0: done. 2: a mistake of the user's, said in one message on standard error. Anything else: a failure.
+    0: done. 2: a mistake of the user's, said in one message on standard error. 128 + a signal: ended by it. Anything
+    else: a failure.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     stage = STAGES[stage_name]
+    run = _run_snapshot if SNAPSHOT_FLAG in arguments else _run_hydra
     try:
-        if SNAPSHOT_FLAG in arguments:
-            return _run_snapshot(stage, arguments)
-        return _run_hydra(stage, arguments)
+        with _terminable():
+            return run(stage, arguments)
     except UserError as error:
         return complain(error)
+    except KeyboardInterrupt as interruption:
+        number = signal.SIGTERM if isinstance(interruption, _Terminated) else signal.SIGINT
+        sys.stderr.write(f"heldout: stopped by signal {number}; the same command goes on from what was finished\n")
+        return SIGNALLED + number
 
 
-def complain(error: UserError) -> int:
-    """Says a user's mistake on standard error; returns the exit code for it."""
-    sys.stderr.write(f"heldout: {error}\n")
-    return USER_ERROR_EXIT_CODE
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    # as SIGINT does, SIGTERM unwinds the stack, so that whatever was begun is ended: runs in MLflow first of all
+    def terminate(number: int, _: FrameType | None) -> None:
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def configure_logging() -> None:
     """Plain progress lines on standard output, for runs that Hydra does not log."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for name in ("alembic", "mlflow.store.db.utils", "pytorch_lightning", "lightning.pytorch"):
+    for name in ("alembic", "mlflow.store.db.utils", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -101,9 +121,12 @@ def _run_snapshot(stage: Stage, arguments: list[str]) -> int:
 def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     import hydra
     from hydra._internal.utils import get_args_parser
+    from hydra.errors import HydraException
     from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
 
     from heldout.config.compose import HYDRA_VERSION_BASE, conf_dir, to_stage
+    from heldout.config.errors import explain
 
     parsed = get_args_parser().parse_args(arguments)
     if parsed.help:
@@ -115,7 +138,10 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
         code = warm.forward(["-m", "heldout", "stage", stage.name, *arguments])
         if code is not None:
             return code
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    # errors come through as they are: what is the user's to mend is said in our words
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    from heldout.training.multirun import end_parent
+
     failures: list[int] = []
 
     def task(config: DictConfig) -> None:
@@ -129,13 +155,41 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
             code = stage.function()(typed) or 0
         except UserError as error:
             code = complain(error)
+            _remove_unused(HydraConfig.get())
+        if code > SIGNALLED:
+            # the one exit that Hydra does not take for a reason to begin the next job
+            raise SystemExit(code)
         if code:
             # said, not raised: the other jobs of a multirun go on
             failures.append(code)
 
     sys.argv = [f"pipelines/{stage.name}.py", *arguments]
-    hydra.main(config_path=str(conf_dir()), config_name=stage.name, version_base=HYDRA_VERSION_BASE)(task)()
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name=stage.name, version_base=HYDRA_VERSION_BASE)(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+    except (SystemExit, KeyboardInterrupt):
+        end_parent("KILLED")
+        raise
+    finally:
+        end_parent("FAILED")
     return failures[0] if failures else 0
+
+
+def _remove_unused(hydra_config: Any) -> None:
+    """Removes Hydra's output folder of a single run that was refused, with what only Hydra wrote there."""
+    if hydra_config.mode is None or hydra_config.mode.name != "RUN":
+        return
+    output, here = Path(hydra_config.runtime.output_dir), Path.cwd()
+    log = output / f"{hydra_config.job.name}.log"
+    if not output.is_relative_to(here) or {path.name for path in output.iterdir()} - {".hydra", log.name}:
+        return
+    shutil.rmtree(output / ".hydra", ignore_errors=True)
+    log.unlink(missing_ok=True)
+    for folder in (output, *output.parents):
+        if folder == here or any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def _help(stage: Stage, overrides: list[str]) -> str:

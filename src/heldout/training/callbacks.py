@@ -54,7 +54,7 @@ class History(Callback):
         assert isinstance(pl_module, Classify)
         epoch = trainer.current_epoch + 1
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        common: Row = {"step": trainer.global_step, "learning_rate": rate, "seconds": self.seconds}
+        common: Row = {"step": pl_module.steps_done, "learning_rate": rate, "seconds": self.seconds}
         for split in MEASURED_SPLITS:
             self.rows.append({"epoch": epoch, "split": split, **pl_module.measured[split], **common})
         self._log_epoch(epoch, pl_module.measured, rate)
@@ -171,7 +171,7 @@ class FiniteLoss(Callback):
         if not module.step_losses:
             return
         losses = torch.stack(module.step_losses)
-        first_step = trainer.global_step - len(module.step_losses) + 1
+        first_step = module.steps_done - len(module.step_losses) + 1
         module.step_losses = []
         bad = (~torch.isfinite(losses)).nonzero()
         if len(bad) == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heldout.errors import UserError
+from heldout.errors import SIGNALLED, UserError
 
 
 class Diverged(Exception):
@@ -19,7 +19,7 @@ class Interrupted(Exception):
     @property
     def exit_code(self) -> int:
         """As a shell says it: 128 + the signal."""
-        return 128 + self.signal_number
+        return SIGNALLED + self.signal_number
 
 
 class AlreadyRunning(UserError):

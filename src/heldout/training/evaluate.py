@@ -63,7 +63,7 @@ def evaluate(config: EvaluateConfig) -> list[Record]:
 
 def _chosen(runs: Path, out: Path, only: list[str] | None) -> list[Path]:
     inside = [folder for folder in find_records(runs) if not folder.is_relative_to(out)]
-    chosen = [f for f in inside if only is None or f.relative_to(runs).parts[:1][0] in only]
+    chosen = [f for f in inside if only is None or set(f.relative_to(runs).parts[:1]) & set(only)]
     if not chosen:
         raise RecordError(f"no runs below {runs} (only={only}); expected folders that `train` left there.")
     return chosen
@@ -98,6 +98,8 @@ def _open_test_set(record: Record, partial: Path, prepared: str | None, tracking
         )
     predict = load_predictor(record, card)
     run_id = info["mlflow"]["run_id"]
+    # before the test set is opened: a store that is away must not cost an opening
+    run = tracking.find(run_id)
     test = open_test_split(folder, LEDGER, run=run_id)
     probabilities = predict(test)
     append_predictions(partial / PREDICTIONS_FILE, {"test": (test.ids, test.target, probabilities)})
@@ -105,12 +107,12 @@ def _open_test_set(record: Record, partial: Path, prepared: str | None, tracking
     in_all = count_openings(LEDGER, card.data_hash)
     measured = measure(test, probabilities)
     write_record(partial, {**info, "test_openings": openings, "data_test_openings": in_all, "test": measured})
-    run = tracking.reopen(run_id)
-    run.log_metrics({f"test/{name}": value for name, value in measured.items()}, info["kept_epoch"])
-    run.set_tags({"heldout.test_openings": str(openings), "heldout.data_test_openings": str(in_all)})
-    run.log_artifact(partial / PREDICTIONS_FILE)
-    run.log_artifact(partial / RECORD_FILE)
-    run.finish()
+    if run is not None:
+        run.log_metrics({f"test/{name}": value for name, value in measured.items()}, info["kept_epoch"])
+        run.set_tags({"heldout.test_openings": str(openings), "heldout.data_test_openings": str(in_all)})
+        run.log_artifact(partial / PREDICTIONS_FILE)
+        run.log_artifact(partial / RECORD_FILE)
+        run.finish()
     logger.info("%s seed %d  test accuracy %.4f", info["name"], info["seed"], measured["accuracy"])
 
 

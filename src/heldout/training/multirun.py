@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from heldout.config.tracking import TrackingConfig
+from heldout.errors import UserError, complain
+
+if TYPE_CHECKING:
+    from heldout.tracking.tracker import RunTracker, Status
 
 # inherited by the processes of launchers that start some
 PARENT_VARIABLE = "HELDOUT_MULTIRUN_PARENT"
+
+_open_parents: list[RunTracker] = []
 
 
 class MultirunParent(Callback):
     """Begins the parent before the first job of `-m` and ends it after the last."""
 
-    def __init__(self) -> None:
-        self._run: Any = None
-
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         # MLflow is imported here only: a single run or `--cfg` comes through this module too
         from heldout.tracking import connect
 
-        overrides = config.hydra.overrides.task
-        name = f"multirun {' '.join(overrides)}"
-        self._run = connect(_tracking(config)).start_run(name, tags={"heldout.kind": "multirun"})
-        os.environ[PARENT_VARIABLE] = self._run.run_id
-        # Hydra calls nothing when a sweep breaks off
-        atexit.register(self._finish, "FAILED")
+        name = f"multirun {' '.join(config.hydra.overrides.task)}"
+        try:
+            parent = connect(_tracking(config)).start_run(name, tags={"heldout.kind": "multirun"})
+        except UserError as error:
+            # Hydra makes a warning of any other exception and goes on to jobs that would all fail alike
+            raise SystemExit(complain(error)) from error
+        _open_parents.append(parent)
+        os.environ[PARENT_VARIABLE] = parent.run_id
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        self._finish("FINISHED")
+        end_parent("FINISHED")
 
-    def _finish(self, status: str) -> None:
-        run, self._run = self._run, None
-        if run is not None:
-            os.environ.pop(PARENT_VARIABLE, None)
-            run.finish(status)
+
+def end_parent(status: Status) -> None:
+    """Ends the parent of the multirun, if it has not ended yet: Hydra calls nothing when a sweep breaks off."""
+    while _open_parents:
+        os.environ.pop(PARENT_VARIABLE, None)
+        _open_parents.pop().finish(status)
 
 
 def _tracking(config: DictConfig) -> TrackingConfig:

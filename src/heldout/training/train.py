@@ -6,6 +6,7 @@ import logging
 import os
 import statistics
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from heldout.config.stages import Resume, TrainConfig
@@ -13,6 +14,7 @@ from heldout.data.store import Split, read_split
 from heldout.data.subset import fixed_subset
 from heldout.record import Record
 from heldout.tracking import RunTracker, Tracking, connect
+from heldout.tracking.errors import RunRefused
 from heldout.training.errors import Diverged, Interrupted
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 from heldout.training.identity import Identity, identify
@@ -76,14 +78,21 @@ def _start(
     tags: dict[str, str] | None = None,
     system_metrics: bool = True,
 ) -> RunTracker:
-    tracker = tracking.start_run(
+    start = partial(
+        tracking.start_run,
         name,
         parent=parent,
-        resume_run_id=state.run_id(key),
         tags={**identity.tags, **(tags or {})},
         params=identity.content,
         system_metrics=system_metrics,
     )
+    try:
+        tracker = start(resume_run_id=state.run_id(key))
+    except RunRefused as error:
+        if state.run_id(key) is None:
+            raise
+        logger.warning("%s; goes on as a new run", error)
+        tracker = start()
     state.remember_run(key, tracker.run_id)
     return tracker
 
