@@ -11,6 +11,7 @@ from typing import Any
 from heldout.config.data import DataConfig, SplitConfig, SplitMethod, TableData
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
+from heldout.config.tracking import TrackingConfig, address_problem
 from heldout.config.training import Accelerator
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -84,6 +85,9 @@ def check(config: Any) -> list[str]:
         problems += _split(data.split)
         if isinstance(data, TableData):
             problems += _table(data)
+    tracking = getattr(config, "tracking", None)
+    if isinstance(tracking, TrackingConfig) and (problem := address_problem(tracking.uri)):
+        problems.append(problem)
     if isinstance(config, TrainConfig):
         problems += _train(config)
     return problems
@@ -125,6 +129,9 @@ def _table(data: TableData) -> Iterator[str]:
         return
     if path.suffix not in (".csv", ".tsv", ".txt"):
         return
+    if len(data.separator) != 1:
+        yield f"data.separator={data.separator}: expected one character."
+        return
     try:
         with path.open(encoding=data.encoding, newline="") as lines:
             header = next(csv.reader(lines, delimiter=data.separator), [])
@@ -134,12 +141,13 @@ def _table(data: TableData) -> Iterator[str]:
     if not header:
         yield f"data.path={data.path}: the file is empty; expected a header line and rows."
         return
-    wanted = [("data.target", data.target), ("data.id", data.id), ("data.split.column", data.split.column)]
-    wanted += [(f"data.columns.{name}", name) for name in data.columns]
-    for key, column in wanted:
+    named = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
+    wanted = [(f"{key}={column}", column) for key, column in named.items()]
+    wanted += [(f"data.columns.{name}={kind.name}", name) for name, kind in data.columns.items()]
+    for given, column in wanted:
         if column is not None and column not in header:
             shown = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
-            yield f"{key}={column}: there is no such column in {data.path}. Its columns: {shown}."
+            yield f"{given}: there is no such column in {data.path}. Its columns: {shown}."
 
 
 def _train(config: TrainConfig) -> Iterator[str]:

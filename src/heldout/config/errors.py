@@ -92,6 +92,12 @@ def _composition(error: ConfigCompositionException) -> str:
     if isinstance(cause, OmegaConfBaseException):
         where = re.match(r"In '([^']+)'", text)
         return _omegaconf(cause, given, f"conf/{where.group(1)}.yaml: " if where else "")
+    several = re.search(r"Ambiguous value for argument '([^']+)'", text)
+    if several:
+        return (
+            f"{several.group(1)}: several values where one is expected; add -m to run each of them, or write "
+            "key=[value1,value2] for a list."
+        )
     missing_group = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
     if missing_group:
         return f"there is no config group '{missing_group.group(1)}' here; expected key=value or group=option."
@@ -106,6 +112,8 @@ def _omegaconf(error: OmegaConfBaseException, given: str, where: str = "") -> st
         parent, _, key = full_key.rpartition(".")
         if error.object_type is not None and hasattr(error.object_type, "__dataclass_fields__"):
             return unknown_key(parent, key, error.object_type.__dataclass_fields__, prefix)
+        if error.object_type is dict and parent:
+            return f"{prefix}'{parent}' has no '{key}' yet; expected a + where one is added: +{full_key}=..."
         return f"{prefix}there is no key '{full_key}'."
     if isinstance(error, MissingMandatoryValue):
         return f"{prefix}'{full_key}' has no value; give one, for example on the command line: {full_key}=..."

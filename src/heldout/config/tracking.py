@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+DATABASE_FILE = "mlflow.db"
+SQLITE_PREFIX = "sqlite:///"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass
@@ -28,3 +34,21 @@ class TrackingConfig:
     system_metrics_seconds: float | None = 10.0
     # log the model of each run as an MLflow model
     models: bool = True
+
+
+def chosen_address(uri: str | None) -> tuple[str, str]:
+    """The address of the store and the setting it comes from: as given, else by environment, else a local file."""
+    if uri:
+        return uri, "tracking.uri"
+    return os.environ.get(URI_VARIABLE) or SQLITE_PREFIX + DATABASE_FILE, URI_VARIABLE
+
+
+def address_problem(uri: str | None) -> str | None:
+    """Why the chosen address cannot be a store: MLflow 3 writes to no folder of files; None when it can."""
+    address, setting = chosen_address(uri)
+    if urlsplit(address).scheme not in ("", "file") or address in ("databricks", "databricks-uc", "uc"):
+        return None
+    return (
+        f"{setting}={address} is a folder; MLflow no longer keeps runs in folders such as ./mlruns. Expected a "
+        f"database, such as {SQLITE_PREFIX}{DATABASE_FILE}, or a server, such as http://localhost:5000."
+    )

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from heldout.config.tracking import DATABASE_FILE, SQLITE_PREFIX, URI_VARIABLE, address_problem, chosen_address
 from heldout.tracking.errors import TrackingAddressError, TrackingUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DATABASE_FILE = "mlflow.db"
 ARTIFACTS_FOLDER = "mlartifacts"
-SQLITE_PREFIX = "sqlite:///"
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 PROBE_SECONDS = 5.0
 INITIALISE_SECONDS = 120.0
@@ -38,14 +36,9 @@ def resolve_uri(uri: str | None, directory: Path) -> str:
     Raises:
         TrackingAddressError: it names a folder of files, which MLflow 3 no longer writes to.
     """
-    chosen = uri or os.environ.get(URI_VARIABLE) or SQLITE_PREFIX + DATABASE_FILE
-    scheme = urlsplit(chosen).scheme
-    if scheme in ("", "file") and chosen not in ("databricks", "databricks-uc", "uc"):
-        source = "tracking.uri" if uri else URI_VARIABLE
-        raise TrackingAddressError(
-            f"{source}={chosen} is a folder; MLflow no longer keeps runs in folders such as ./mlruns. Expected a "
-            f"database, such as {SQLITE_PREFIX}{DATABASE_FILE}, or a server, such as http://localhost:5000."
-        )
+    if problem := address_problem(uri):
+        raise TrackingAddressError(problem)
+    chosen, _ = chosen_address(uri)
     file = sqlite_file(chosen)
     return chosen if file is None else chosen.replace(str(file), str((directory / file).resolve()), 1)
 

@@ -6,13 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-from heldout.config.tracking import TrackingConfig
+from heldout.config.tracking import URI_VARIABLE, TrackingConfig
 from heldout.errors import UserError
 from heldout.tracking.delivery import Delivery, is_refusal
 from heldout.tracking.errors import RunInUse, TrackingAddressError, TrackingUnavailable
 from heldout.tracking.runs import SPOOL_ROOT
 from heldout.tracking.spool import Spool, find_spools, read_destination
-from heldout.tracking.store import HIDDEN, URI_VARIABLE, hide_password, is_server, open_store
+from heldout.tracking.store import HIDDEN, hide_password, is_server, open_store
 
 log = logging.getLogger(__name__)
 
