@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 
 from heldout import warm
-from heldout.app import complain
 from heldout.config.snapshot import write_snapshots
-from heldout.errors import UserError
+from heldout.errors import UserError, complain
 
 if __name__ == "__main__":
     # a config changed, so that a training will follow: what it imports can load meanwhile

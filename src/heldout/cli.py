@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 from heldout import __version__, app, warm
-from heldout.errors import UserError
+from heldout.errors import UserError, complain
 
 REPORT = Path("report/report.html")
 
@@ -38,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options, rest))
     except UserError as error:
-        return app.complain(error)
+        return complain(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,15 +68,40 @@ def _repro(options: argparse.Namespace, rest: list[str]) -> int:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     with warm.server() as address:
         environment = {**os.environ, "PATH": path, **address}
-        try:
-            code = subprocess.call([sys.executable, "-m", "dvc", "repro", *rest], env=environment)
-        except KeyboardInterrupt:
-            code = 130
+        code = _call([sys.executable, "-m", "dvc", "repro", *rest], environment)
     if code:
         sys.stderr.write("\nheldout: stopped before the end; the same command goes on from here.\n")
     elif REPORT.is_file():
         sys.stdout.write(_where_to_look())
     return code
+
+
+def _call(command: list[str], environment: dict[str, str]) -> int:
+    """Runs DVC to its own end when a signal arrives, so that the stage ends its runs and DVC its locks."""
+    import psutil
+
+    running: list[subprocess.Popen[bytes]] = []
+
+    def stop_stages(number: int, _: FrameType | None) -> None:
+        # DVC itself would end at once and leave the process of its stage behind
+        for process in running:
+            dvc = psutil.Process(process.pid)
+            for one in dvc.children(recursive=True) or [dvc]:
+                with contextlib.suppress(psutil.Error):
+                    one.terminate()
+
+    # SIGINT comes from a terminal, which sends it to all processes itself
+    handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+        signal.SIGINT: lambda *_: None,
+        signal.SIGTERM: stop_stages,
+    }
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        running.append(subprocess.Popen(command, env=environment))
+        return running[0].wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _where_to_look() -> str:

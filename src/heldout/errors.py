@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 USER_ERROR_EXIT_CODE = 2
 # of a training whose runs all failed, and said so in their records
 RUNS_FAILED = 3
+# as a shell says that a signal ended a process: this + the signal
+SIGNALLED = 128
 
 
 class UserError(Exception):
@@ -12,3 +16,9 @@ class UserError(Exception):
 
     The message says what was given, what was expected and how to mend it.
     """
+
+
+def complain(error: UserError) -> int:
+    """Says a user's mistake on standard error; returns the exit code for it."""
+    sys.stderr.write(f"heldout: {error}\n")
+    return USER_ERROR_EXIT_CODE

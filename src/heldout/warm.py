@@ -196,15 +196,25 @@ def _supervise(connection: socket.socket) -> int:
         files.frombytes(data)
     message = b""
     while len(message) < int.from_bytes(header, "big"):
-        message += connection.recv(1 << 16)
+        part = connection.recv(1 << 16)
+        if not part:  # the caller was killed while it asked
+            return 0
+        message += part
     child = os.fork()
     if child == 0:
         connection.close()
         os._exit(_job(json.loads(message), list(files)))
-    connection.sendall(f"{child}\n".encode())
+    with contextlib.suppress(BrokenPipeError):
+        connection.sendall(f"{child}\n".encode())
+    waiting: list[int] = [os.pidfd_open(child), connection.fileno()]
+    readable, _, _ = select.select(waiting, [], [])
+    if connection.fileno() in readable:
+        # the caller has nothing more to say, so it is gone: it was killed, and its job ends with it
+        os.kill(child, signal.SIGTERM)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    connection.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
+    with contextlib.suppress(BrokenPipeError):
+        connection.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
     return 0
 
 
