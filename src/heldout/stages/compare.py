@@ -18,14 +18,15 @@ def run(config: CompareConfig) -> None:
     root = Path(config.records)
     folders = find_records(root)
     if config.only is not None:
-        folders = [folder for folder in folders if folder.relative_to(root).parts[:1][0] in config.only]
+        folders = [folder for folder in folders if set(folder.relative_to(root).parts[:1]) & set(config.only)]
     if not folders:
         raise RecordError(f"no records below {root} (only={config.only}); train and evaluate first.")
     comparison = compare([Record.load(folder) for folder in folders], config.analysis)
+    tracking = connect(config.tracking)
     comparison.write(Path(config.out))
     for family in comparison.families:
         logger.info("%-10s %-24s %s", family.data, family.label, family.verdict.label.value)
-    _track(comparison, Path(config.out), connect(config.tracking))
+    _track(comparison, Path(config.out), tracking)
 
 
 def _track(comparison: Comparison, folder: Path, tracking: Tracking) -> None:
@@ -50,9 +51,9 @@ def _track(comparison: Comparison, folder: Path, tracking: Tracking) -> None:
 def _track_verdict(one: Run, tracking: Tracking) -> None:
     run_id = one.provenance.get("mlflow", {}).get("run_id")
     # records of other programs may have no run in MLflow
-    if run_id is None:
+    run = None if run_id is None else tracking.find(run_id)
+    if run is None:
         return
-    run = tracking.reopen(run_id)
     run.set_tags({"heldout.verdict": one.verdict.label.value, "heldout.evidence": " ".join(one.verdict.evidence)})
     if one.measures is not None:
         for metric in ("accuracy", "loss"):

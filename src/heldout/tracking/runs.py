@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import logging
 import sys
 import time
 import uuid
@@ -22,6 +23,8 @@ from heldout.tracking.tracker import RunTracker
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -121,6 +124,14 @@ class Tracking:
         """
         run = self._call(lambda: self._client.get_run(run_id), f"run {run_id}")
         return self._tracker(run, keeps_status=True)
+
+    def find(self, run_id: str) -> RunTracker | None:
+        """As `reopen`; None, with a warning, where this store has no such run: a record may come from elsewhere."""
+        try:
+            return self.reopen(run_id)
+        except RunRefused:
+            log.warning("run %s is not in %s; what follows is not added to it", run_id, self.uri)
+            return None
 
     def _tracker(self, run: Run, keeps_status: bool = False, known: set[tuple[str, int]] | None = None) -> RunTracker:
         return RunTracker(self._client, run, self._uri, self._config, self._spool_root, keeps_status, known or set())

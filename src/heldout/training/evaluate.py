@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 EVAL_BATCH_SIZE = 1000
 
+Predictor = Callable[[Split], np.ndarray]
+
 
 def evaluate(config: EvaluateConfig) -> list[Record]:
     """Completes every record below `config.runs` with test predictions, in the same folders below `config.out`.
@@ -78,33 +80,43 @@ def _is_complete(target: Path, run: Record) -> bool:
 
 
 def _complete(record: Record, target: Path, prepared: str | None, tracking: Tracking) -> None:
+    finished = record.info["status"] == "finished"
+    folder = Path(prepared or record.info["lineage"]["data_path"])
+    # before anything is written: it refuses records and data that are not those of the fit
+    predict = _predictor_for(record, folder) if finished else None
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(record.path, partial, ignore=shutil.ignore_patterns(record.info.get("model_file", "")))
-    if record.info["status"] == "finished":
-        _open_test_set(record, partial, prepared, tracking)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    try:
+        shutil.copytree(record.path, partial, ignore=shutil.ignore_patterns(record.info.get("model_file", "")))
+        if predict is not None:
+            _open_test_set(record, partial, folder, predict, tracking)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _open_test_set(record: Record, partial: Path, prepared: str | None, tracking: Tracking) -> None:
+def _predictor_for(record: Record, folder: Path) -> Predictor:
     info = record.info
-    folder = Path(prepared or info["lineage"]["data_path"])
     card = Card.load(folder)
     if card.data_hash != info["hashes"]["data"]:
         raise CardMismatch(
             f"{record.path} was trained on data {info['hashes']['data'][:12]}..., but {folder} holds "
             f"{card.data_hash[:12]}...; expected the same. Prepare that data again, or train again."
         )
-    predict = load_predictor(record, card)
-    run_id = info["mlflow"]["run_id"]
+    return load_predictor(record, card)
+
+
+def _open_test_set(record: Record, partial: Path, folder: Path, predict: Predictor, tracking: Tracking) -> None:
+    info = record.info
+    data_hash, run_id = info["hashes"]["data"], info["mlflow"]["run_id"]
     # before the test set is opened: a store that is away must not cost an opening
     run = tracking.find(run_id)
     test = open_test_split(folder, LEDGER, run=run_id)
     probabilities = predict(test)
     append_predictions(partial / PREDICTIONS_FILE, {"test": (test.ids, test.target, probabilities)})
-    openings = count_openings(LEDGER, card.data_hash, run_id)
-    in_all = count_openings(LEDGER, card.data_hash)
+    openings = count_openings(LEDGER, data_hash, run_id)
+    in_all = count_openings(LEDGER, data_hash)
     measured = measure(test, probabilities)
     write_record(partial, {**info, "test_openings": openings, "data_test_openings": in_all, "test": measured})
     if run is not None:
@@ -116,7 +128,7 @@ def _open_test_set(record: Record, partial: Path, prepared: str | None, tracking
     logger.info("%s seed %d  test accuracy %.4f", info["name"], info["seed"], measured["accuracy"])
 
 
-def load_predictor(record: Record, card: Card) -> Callable[[Split], np.ndarray]:
+def load_predictor(record: Record, card: Card) -> Predictor:
     """The model of a record as a function from a split to class probabilities float32 `[examples, classes]`.
 
     Raises:

@@ -41,17 +41,26 @@ def train(config: TrainConfig) -> list[Record]:
     if config.out is None:
         raise ValueError("config.out is not set; expected the folder for the records")
     prepared = find_or_prepare(config.data, config.prepared)
+    # before anything is begun: damaged data leave no trace
+    data = _fit_inputs(config, prepared)
     identity = identify(config, prepared)
     state = RunState(identity.key)
     with state.locked():
         if config.resume is Resume.never:
             state.discard()
         tracking = connect(config.tracking)
-        _fit_all(config, prepared, identity, state, tracking)
+        _fit_all(config, prepared, data, identity, state, tracking)
         return [Record.load(path) for path in state.deliver(config.seeds, Path(config.out))]
 
 
-def _fit_all(config: TrainConfig, prepared: Prepared, identity: Identity, state: RunState, tracking: Tracking) -> None:
+def _fit_all(
+    config: TrainConfig,
+    prepared: Prepared,
+    data: FitInputs,
+    identity: Identity,
+    state: RunState,
+    tracking: Tracking,
+) -> None:
     parent = _start(
         tracking, state, "parent", config.name, os.environ.get(PARENT_VARIABLE), identity, system_metrics=False
     )
@@ -60,7 +69,7 @@ def _fit_all(config: TrainConfig, prepared: Prepared, identity: Identity, state:
             if state.is_done(seed):
                 logger.info("%s  seed %d was finished before", config.name, seed)
                 continue
-            _fit_seed(config, prepared, identity, state, tracking, parent, seed)
+            _fit_seed(config, prepared, data, identity, state, tracking, parent, seed)
         records = [Record.load(state.record_folder(seed)) for seed in config.seeds]
         _summarise(parent, records, identity)
     except BaseException as error:
@@ -100,6 +109,7 @@ def _start(
 def _fit_seed(
     config: TrainConfig,
     prepared: Prepared,
+    data: FitInputs,
     identity: Identity,
     state: RunState,
     tracking: Tracking,
@@ -112,7 +122,6 @@ def _fit_seed(
     record = state.record_folder(seed)
     try:
         run.log_dataset(prepared.card, prepared.folder)
-        data = _fit_inputs(config, prepared)
         fitted = fit(config, data, seed, state.seed_folder(seed), run.log_metrics, job.name)
         write_outcome(record, job, data, fitted)
     except Diverged as error:
