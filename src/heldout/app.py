@@ -98,7 +98,7 @@ def _terminable() -> Iterator[None]:
 def configure_logging() -> None:
     """Plain progress lines on standard output, for runs that Hydra does not log."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for name in ("alembic", "mlflow.store.db.utils", "pytorch_lightning.utilities.rank_zero"):
+    for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -29,6 +29,8 @@ from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepWei
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 
 logger = logging.getLogger(__name__)
+# progress is said by our own callbacks; importing Lightning has set its level to INFO
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 # more would save little, and make a signal wait
 MAX_STEPS_A_BLOCK = 16
