@@ -55,6 +55,10 @@ class CorruptFile(DataError):
     """An Arrow file cannot be read."""
 
 
+class PolicyViolated(DataError):
+    """Prepared data do not meet the quality policy."""
+
+
 class OutputOccupied(DataError):
     """The folder to write into holds files that `prepare` did not write."""
 
