@@ -18,9 +18,9 @@ from heldout.record import Record
 
 COMMAND = [
     sys.executable, str(ROOT / "pipelines" / "train.py"), "data=digits", "model=mlp", "model.dropout=0.2",
-    "trainer.max_epochs=40", "trainer.checkpoint_seconds=0", "seeds=[0,1]", "tracking.system_metrics_seconds=null",
+    "trainer.max_epochs=120", "trainer.checkpoint_seconds=0", "seeds=[0,1]", "tracking.system_metrics_seconds=null",
 ]  # fmt: skip
-EPOCHS = 40
+EPOCHS = 120
 
 
 Start = Callable[..., subprocess.Popen[str]]

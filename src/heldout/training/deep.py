@@ -26,6 +26,7 @@ from heldout.data.store import Split
 from heldout.models import build, load_weights, save_weights
 from heldout.tasks.classify import BlockSteps, Classify
 from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepWeights, StopOnSignal
+from heldout.training.errors import Interrupted
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,9 @@ def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log:
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
         warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
         trainer.fit(module, train, measured, ckpt_path=_checkpoint(folder, name), weights_only=True)
+    if stop.received is not None:
+        # it came with the last batch; the seeds that follow must not begin
+        raise Interrupted(stop.received)
     seconds = history.seconds
     network.load_state_dict(kept.weights)
     save_weights(network, folder / WEIGHTS)
