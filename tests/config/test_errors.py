@@ -42,6 +42,9 @@ def test_a_good_config_is_typed() -> None:
         ("trainer.accelerator=tpu", ["trainer.accelerator", "'tpu'", "[auto, cpu, gpu, mps]"]),
         ("seeds=[a]", ["seeds[0]", "a whole number"]),
         ("data.split.method=odd", ["data.split.method", "'odd'", "stratified"]),
+        ("model=mlp,cnn", ["model=mlp,cnn", "add -m"]),
+        ("tracking.tags.team=x", ["'tracking.tags' has no 'team'", "+tracking.tags.team="]),
+        ("tracking.uri=./mlruns", ["tracking.uri=./mlruns is a folder", "sqlite:///mlflow.db"]),
         ("model.width=[", ["cannot read the override", "key=value"]),
         ("trainer.max_epochs=0", ["trainer.max_epochs=0", "more than 0"]),
         ("model.dropout=1.5", ["model.dropout=1.5", "below 1"]),
@@ -85,6 +88,11 @@ def test_a_target_that_is_not_there(csv: Path) -> None:
     text = message("data=table", f"data.path={csv}", "data.target=lable")
     assert "data.target=lable" in text
     assert "age, city, label" in text
+
+
+def test_a_separator_of_two_characters(csv: Path) -> None:
+    text = message("data=table", f"data.path={csv}", "data.target=label", 'data.separator=";;"')
+    assert "data.separator=;;: expected one character" in text
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
