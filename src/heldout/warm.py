@@ -110,10 +110,12 @@ def wake() -> None:
 def server() -> Iterator[dict[str, str]]:
     """Yields the environment under which `forward` finds a warm process, and ends that process afterwards.
 
-    It is started by the first stage that asks, so that a pipeline with nothing to do starts none.
+    It is started by the first stage that asks, so that a pipeline with nothing to do starts none. Where this process
+    has such an environment itself, that one serves.
     """
-    if not can_fork():
-        yield {}
+    given = os.environ.get(ADDRESS_VARIABLE)
+    if not can_fork() or (given and Path(given).exists()):
+        yield {ADDRESS_VARIABLE: given} if given else {}
         return
     with tempfile.TemporaryDirectory(prefix="heldout-") as folder:
         address = str(Path(folder) / "warm")
