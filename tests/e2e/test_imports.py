@@ -12,8 +12,8 @@ from tests.conftest import ROOT
 from tests.e2e.project import clean_environment
 
 HEAVY = {"torch", "pytorch_lightning", "lightning", "torchmetrics", "torchvision", "ray", "mlflow"}
-PREPARE = [str(ROOT / "pipelines" / "prepare.py"), "data=digits", "out=prepared"]
-VALIDATE = [str(ROOT / "pipelines" / "validate.py"), "data=digits", "out=quality.json"]
+VALIDATE = [str(ROOT / "pipelines" / "validate.py"), "out=quality.json"]
+TABLE = ["data=table", "data.path=mine.csv", "data.target=label", "data.id=id", "quality.near_duplicates.level=off"]
 
 
 def imported(folder: Path, *arguments: str) -> set[str]:
@@ -40,13 +40,19 @@ def imported(folder: Path, *arguments: str) -> set[str]:
         ["-c", "import heldout.report.page, heldout.report.figures"],
         ["-c", "import heldout.tracking"],
         ["-m", "heldout", "--help"],
-        PREPARE,
-        VALIDATE,
     ],
-    ids=["heldout", "app", "analysis", "report", "tracking", "help", "prepare", "validate"],
+    ids=["heldout", "app", "analysis", "report", "tracking", "help"],
 )
 def test_without_the_heavy_libraries(tmp_path: Path, arguments: list[str]) -> None:
     assert imported(tmp_path, *arguments) & HEAVY == set()
+
+
+@pytest.mark.parametrize("data", [["data=digits"], TABLE], ids=["digits", "table"])
+def test_data_stages_without_the_heavy_libraries_and_without_pandas(tmp_path: Path, data: list[str]) -> None:
+    rows = [f"p{i},{i * 1.25 if i % 29 else ''},{'abc'[i % 3]},{i % 2}" for i in range(60)]
+    (tmp_path / "mine.csv").write_text("\n".join(["id,age,city,label", *rows]))
+    # prepares the data too
+    assert imported(tmp_path, *VALIDATE, *data) & {*HEAVY, "pandas"} == set()
 
 
 @pytest.mark.parametrize("arguments", [["-c", "import heldout"], ["-m", "heldout", "--help"]], ids=["heldout", "help"])

@@ -1,6 +1,6 @@
 """Between Arrow and numpy without copies.
 
-The `to_numpy` and `pa.array` of pyarrow import pandas, which takes longer than preparing a small data set.
+The `to_numpy`, `pa.array` and `pa.scalar` of pyarrow import pandas, which takes longer than preparing a small data set.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def to_numpy(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -16,6 +17,17 @@ def to_numpy(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     return np.from_dlpack(values)
+
+
+def filled(values: pa.ChunkedArray, fill: float) -> np.ndarray:
+    """Numbers as [n], with `fill` where there are nulls."""
+    if not values.null_count:
+        return to_numpy(values)
+    known = to_numpy(pc.is_valid(values).cast(pa.uint8())).astype(bool)
+    numbers = to_numpy(values.drop_null())
+    result = np.full(len(values), fill, dtype=numbers.dtype)
+    result[known] = numbers
+    return result
 
 
 def from_numpy(values: np.ndarray) -> pa.Array:

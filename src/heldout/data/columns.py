@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heldout.data.arrow import from_texts, to_numpy
+from heldout.data.arrow import filled, from_texts
 from heldout.data.card import Card, Column
 from heldout.data.errors import ColumnMissing, ColumnUnusable, DataError, NotFinite, shown
 
@@ -74,7 +74,7 @@ def column_numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
         )
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    wide = to_numpy(pc.fill_null(column.cast(pa.float64()), np.nan))
+    wide = filled(column.cast(pa.float64()), np.nan)
     with np.errstate(over="ignore"):
         values = wide.astype(np.float32)
     if np.isinf(values).any():
@@ -97,7 +97,7 @@ def column_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """
     column = _decoded(column)
     if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        column = pc.if_else(pc.is_nan(column), pa.nulls(len(column), column.type), column)
         with suppress(pa.ArrowInvalid):  # where some are fractions, they keep their point
             column = column.cast(pa.int64())
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
@@ -107,7 +107,7 @@ def column_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 def _codes(text: pa.ChunkedArray, categories: list[str]) -> np.ndarray:
     index = pc.index_in(text, value_set=from_texts(categories).cast(TEXT))
-    return to_numpy(pc.add(pc.fill_null(index, -1), 1)).astype(np.int32)
+    return filled(index, -1) + np.int32(1)
 
 
 def _from_pandas(frame: pd.DataFrame, names: list[str]) -> pa.Table:
