@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +16,7 @@ from heldout import __version__, app, warm
 from heldout.errors import UserError, complain
 
 REPORT = Path("report/report.html")
+RESEND_SECONDS = 1.0
 
 EPILOG = """\
 stages, each with Hydra overrides (heldout train --help lists them):
@@ -82,6 +83,15 @@ def _call(command: list[str], environment: dict[str, str]) -> int:
 
     running: list[subprocess.Popen[bytes]] = []
 
+    def insist(number: int, _: FrameType | None) -> None:
+        # a terminal sends SIGINT to all processes itself, but DVC does not hear it while a stage runs, and would go on
+        # when that stage was about to end well
+        signal.setitimer(signal.ITIMER_REAL, RESEND_SECONDS, RESEND_SECONDS)
+
+    def resend(number: int, _: FrameType | None) -> None:
+        for process in running:
+            process.send_signal(signal.SIGINT)
+
     def stop_stages(number: int, _: FrameType | None) -> None:
         # DVC itself would end at once and leave the process of its stage behind
         for process in running:
@@ -90,16 +100,13 @@ def _call(command: list[str], environment: dict[str, str]) -> int:
                 with contextlib.suppress(psutil.Error):
                     one.terminate()
 
-    # SIGINT comes from a terminal, which sends it to all processes itself
-    handlers: dict[int, Callable[[int, FrameType | None], None]] = {
-        signal.SIGINT: lambda *_: None,
-        signal.SIGTERM: stop_stages,
-    }
+    handlers = {signal.SIGINT: insist, signal.SIGALRM: resend, signal.SIGTERM: stop_stages}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         running.append(subprocess.Popen(command, env=environment))
         return running[0].wait()
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in previous.items():
             signal.signal(number, handler)
 

@@ -72,7 +72,13 @@ def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log:
     with stop.listening(), _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
         warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
-        trainer.fit(module, train, measured, ckpt_path=_checkpoint(folder, name), weights_only=True)
+        try:
+            trainer.fit(module, train, measured, ckpt_path=_checkpoint(folder, name), weights_only=True)
+        except SystemExit as exit_:
+            # what Lightning makes of a SIGTERM during an evaluation: the end of the process, with exit code 0
+            if stop.received is None:
+                raise
+            raise Interrupted(stop.received) from exit_
     if stop.received is not None:
         # it came with the last batch; the seeds that follow must not begin
         raise Interrupted(stop.received)
