@@ -140,6 +140,7 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
             return code
     # errors come through as they are: what is the user's to mend is said in our words
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    from heldout.training import stop
     from heldout.training.multirun import end_parent
 
     failures: list[int] = []
@@ -156,9 +157,9 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
         except UserError as error:
             code = complain(error)
             _remove_unused(HydraConfig.get())
-        if code > SIGNALLED:
+        if _is_multirun() and (number := stop.received()) is not None:
             # the one exit that Hydra does not take for a reason to begin the next job
-            raise SystemExit(code)
+            raise SystemExit(SIGNALLED + number)
         if code:
             # said, not raised: the other jobs of a multirun go on
             failures.append(code)
@@ -176,9 +177,16 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     return failures[0] if failures else 0
 
 
+def _is_multirun() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.get().mode is RunMode.MULTIRUN
+
+
 def _remove_unused(hydra_config: Any) -> None:
     """Removes Hydra's output folder of a single run that was refused, with what only Hydra wrote there."""
-    if hydra_config.mode is None or hydra_config.mode.name != "RUN":
+    if _is_multirun():
         return
     output, here = Path(hydra_config.runtime.output_dir), Path.cwd()
     log = output / f"{hydra_config.job.name}.log"

@@ -93,12 +93,13 @@ def _call(command: list[str], environment: dict[str, str]) -> int:
             process.send_signal(signal.SIGINT)
 
     def stop_stages(number: int, _: FrameType | None) -> None:
-        # DVC itself would end at once and leave the process of its stage behind
+        # DVC itself would end at once, and leave the process of its stage behind
         for process in running:
-            dvc = psutil.Process(process.pid)
-            for one in dvc.children(recursive=True) or [dvc]:
+            for one in psutil.Process(process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     one.terminate()
+        insist(number, None)
+        resend(number, None)
 
     handlers = {signal.SIGINT: insist, signal.SIGALRM: resend, signal.SIGTERM: stop_stages}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}

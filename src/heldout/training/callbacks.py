@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -16,7 +12,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from heldout.config.training import Keep, Mode
 from heldout.tasks.classify import MEASURED_SPLITS, METRICS, Classify
-from heldout.training.errors import Diverged, Interrupted
+from heldout.training import stop
+from heldout.training.errors import Diverged
 from heldout.training.fitted import LogMetrics, grouped
 
 logger = logging.getLogger(__name__)
@@ -194,25 +191,7 @@ def _cause(loss: float, step: int, trainer: Trainer, module: Classify) -> str:
 class StopOnSignal(Callback):
     """Ends a fit between two batches once a signal has arrived."""
 
-    def __init__(self) -> None:
-        self.received: int | None = None
-
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.received is not None:
-            raise Interrupted(self.received)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Takes SIGINT and SIGTERM while a fit runs, and gives them back."""
-
-        def receive(number: int, _: FrameType | None) -> None:
-            self.received = number
-
-        previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        stop.obey()

@@ -11,6 +11,7 @@ from heldout.config.model import BaselineConfig
 from heldout.config.stages import TrainConfig
 from heldout.data.store import Split
 from heldout.models import baselines
+from heldout.training import stop
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics, grouped
 
 MODEL = "model.skops"
@@ -21,7 +22,8 @@ def fit_baseline(config: TrainConfig, data: FitInputs, seed: int, folder: Path, 
     assert isinstance(config.model, BaselineConfig)
     started = time.monotonic()
     model = baselines.build(config.model, data.card, seed)
-    model.fit(data.train.inputs, data.train.target)
+    with stop.at_once():
+        model.fit(data.train.inputs, data.train.target)
     seconds = time.monotonic() - started
     splits = {"train": data.train_subset, "validation": data.validation}
     probabilities = {name: model.predict_proba(split.inputs) for name, split in splits.items()}

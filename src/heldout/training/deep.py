@@ -25,8 +25,8 @@ from heldout.data.card import Card
 from heldout.data.store import Split
 from heldout.models import build, load_weights, save_weights
 from heldout.tasks.classify import BlockSteps, Classify
+from heldout.training import stop
 from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepWeights, StopOnSignal
-from heldout.training.errors import Interrupted
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 
 logger = logging.getLogger(__name__)
@@ -65,23 +65,18 @@ def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log:
     )
     history = History(log, name)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
-    stop = StopOnSignal()
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
-    callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), checkpoints, stop]
+    callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), checkpoints, StopOnSignal()]
     trainer = _trainer(config, callbacks, folder)
-    with stop.listening(), _no_search_for_gpus(), warnings.catch_warnings():
+    with _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
         warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
         try:
             trainer.fit(module, train, measured, ckpt_path=_checkpoint(folder, name), weights_only=True)
-        except SystemExit as exit_:
+        except SystemExit:
             # what Lightning makes of a SIGTERM during an evaluation: the end of the process, with exit code 0
-            if stop.received is None:
-                raise
-            raise Interrupted(stop.received) from exit_
-    if stop.received is not None:
-        # it came with the last batch; the seeds that follow must not begin
-        raise Interrupted(stop.received)
+            stop.obey()
+            raise
     seconds = history.seconds
     network.load_state_dict(kept.weights)
     save_weights(network, folder / WEIGHTS)

@@ -15,6 +15,7 @@ from heldout.data.subset import fixed_subset
 from heldout.record import Record
 from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.errors import RunRefused
+from heldout.training import stop
 from heldout.training.errors import Diverged, Interrupted
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics
 from heldout.training.identity import Identity, identify
@@ -45,7 +46,7 @@ def train(config: TrainConfig) -> list[Record]:
     data = _fit_inputs(config, prepared)
     identity = identify(config, prepared)
     state = RunState(identity.key)
-    with state.locked():
+    with stop.noting(), state.locked():
         if config.resume is Resume.never:
             state.discard()
         tracking = connect(config.tracking)
@@ -69,6 +70,7 @@ def _fit_all(
             if state.is_done(seed):
                 logger.info("%s  seed %d was finished before", config.name, seed)
                 continue
+            stop.obey()
             _fit_seed(config, prepared, data, identity, state, tracking, parent, seed)
         records = [Record.load(state.record_folder(seed)) for seed in config.seeds]
         _summarise(parent, records, identity)
