@@ -24,6 +24,8 @@ from heldout import warm
 from heldout.errors import RUNS_FAILED, SIGNALLED, UserError, complain
 
 SNAPSHOT_FLAG = "--snapshot"
+# names a file: where it is, `heldout repro` was stopped, and no further stage begins
+STOPPED_VARIABLE = "HELDOUT_STOPPED"
 # sweeps over values can be endless; groups are checked in every combination, values up to here
 MAX_CHECKED_COMBINATIONS = 64
 
@@ -66,6 +68,8 @@ def main(stage_name: str, argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     stage = STAGES[stage_name]
+    if Path(os.environ.get(STOPPED_VARIABLE, "")).is_file():
+        return SIGNALLED + signal.SIGINT
     run = _run_snapshot if SNAPSHOT_FLAG in arguments else _run_hydra
     try:
         with _terminable():

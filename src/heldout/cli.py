@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -16,7 +17,6 @@ from heldout import __version__, app, warm
 from heldout.errors import UserError, complain
 
 REPORT = Path("report/report.html")
-RESEND_SECONDS = 1.0
 
 EPILOG = """\
 stages, each with Hydra overrides (heldout train --help lists them):
@@ -67,9 +67,10 @@ def _parser() -> argparse.ArgumentParser:
 def _repro(options: argparse.Namespace, rest: list[str]) -> int:
     # the stages say `python`: it must be this one, also where no environment is activated
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    with warm.server() as address:
-        environment = {**os.environ, "PATH": path, **address}
-        code = _call([sys.executable, "-m", "dvc", "repro", *rest], environment)
+    with warm.server() as address, tempfile.TemporaryDirectory(prefix="heldout-") as folder:
+        stopped = Path(folder) / "stopped"
+        environment = {**os.environ, "PATH": path, **address, app.STOPPED_VARIABLE: str(stopped)}
+        code = _call([sys.executable, "-m", "dvc", "repro", *rest], environment, stopped)
     if code:
         sys.stderr.write("\nheldout: stopped before the end; the same command goes on from here.\n")
     elif REPORT.is_file():
@@ -77,37 +78,35 @@ def _repro(options: argparse.Namespace, rest: list[str]) -> int:
     return code
 
 
-def _call(command: list[str], environment: dict[str, str]) -> int:
-    """Runs DVC to its own end when a signal arrives, so that the stage ends its runs and DVC its locks."""
+def _call(command: list[str], environment: dict[str, str], stopped: Path) -> int:
+    """Runs DVC to its own end when a signal arrives, so that the stage ends its runs and DVC its locks.
+
+    The file `stopped` is made then: no further stage begins where it is.
+    """
     import psutil
 
     running: list[subprocess.Popen[bytes]] = []
 
-    def insist(number: int, _: FrameType | None) -> None:
-        # a terminal sends SIGINT to all processes itself, but DVC does not hear it while a stage runs, and would go on
-        # when that stage was about to end well
-        signal.setitimer(signal.ITIMER_REAL, RESEND_SECONDS, RESEND_SECONDS)
+    def interrupt(number: int, _: FrameType | None) -> None:
+        # a terminal sends SIGINT to all processes itself; DVC does not hear it while a stage runs, and goes on when
+        # that stage ends well nevertheless
+        stopped.touch()
 
-    def resend(number: int, _: FrameType | None) -> None:
-        for process in running:
-            process.send_signal(signal.SIGINT)
-
-    def stop_stages(number: int, _: FrameType | None) -> None:
-        # DVC itself would end at once, and leave the process of its stage behind
+    def terminate(number: int, _: FrameType | None) -> None:
+        stopped.touch()
         for process in running:
             for one in psutil.Process(process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     one.terminate()
-        insist(number, None)
-        resend(number, None)
+            # by SIGTERM it would leave its locks and the process of its stage behind
+            process.send_signal(signal.SIGINT)
 
-    handlers = {signal.SIGINT: insist, signal.SIGALRM: resend, signal.SIGTERM: stop_stages}
+    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: terminate}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         running.append(subprocess.Popen(command, env=environment))
         return running[0].wait()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in previous.items():
             signal.signal(number, handler)
 

@@ -10,7 +10,7 @@ from tests.docs.pages import PAGES, ROOT, identify, prose, written_files
 
 # made by the pipeline, by trainings, or by the reader
 MADE = (
-    ".venv", ".heldout", "comparisons", "data", "mlartifacts", "multirun", "outputs", "plots", "records", "report",
+    ".dvc/cache", ".venv", ".heldout", "comparisons", "data", "mlartifacts", "multirun", "outputs", "plots", "records", "report",
     "runs", "snapshots", "server-artifacts",
 )  # fmt: skip
 OTHERS_OF_THE_READER = {"conf/matrix/mine.yaml", "conf/matrix/NAME.yaml", "conf/model/fcn.yaml", "conf/group/"}
@@ -41,7 +41,7 @@ def test_named_files_exist(page: Path) -> None:
     by_reader = {path for other in PAGES for path in written_files(other)} | OTHERS_OF_THE_READER
     for name in re.findall(r"`([\w.][\w.\-]*/[\w./\-]*)`", prose(page)):
         first = name.split("/")[0]
-        if first in MADE or name in by_reader or not (ROOT / first).is_dir():
+        if first in MADE or name in MADE or name in by_reader or not (ROOT / first).is_dir():
             continue
         assert (ROOT / name).exists(), f"{identify(page)} names {name}"
 

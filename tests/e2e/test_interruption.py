@@ -16,6 +16,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from heldout.record import Record, find_records
+from tests.e2e.conftest import Command
 from tests.e2e.project import Project
 
 pytestmark = pytest.mark.timeout(240)
@@ -67,16 +68,22 @@ def test_killed_and_interrupted_in_the_middle_of_training_it_completes(project: 
         found = list((project.root / ".heldout" / "state").glob("*/seed-0/last.ckpt"))
         return any(path.stat().st_mtime > checkpoint_after for path in found)
 
-    for number in (signal.SIGINT, signal.SIGKILL):
+    for number, send in (
+        # as a terminal does
+        (signal.SIGINT, os.killpg),
+        # as a supervisor does, to the one process it started
+        (signal.SIGTERM, os.kill),
+        (signal.SIGKILL, os.killpg),
+    ):
         begun = time.time()
         process = start(project)
         wait_until(lambda begun=begun: is_training(begun), process, 90)
         working = workers(project)
-        os.killpg(process.pid, number)
+        send(process.pid, number)
         said = process.communicate(timeout=30)[0]
         assert process.returncode != 0
         assert "Traceback" not in said
-        if number is signal.SIGINT:
+        if number is not signal.SIGKILL:
             assert "the same command goes on from here" in said
             (training,) = [r for r in project.mlflow_runs() if r.data.tags["heldout.kind"] == "run"]
             assert training.info.status == "KILLED"
@@ -98,3 +105,10 @@ def test_killed_and_interrupted_in_the_middle_of_training_it_completes(project: 
     points = client.get_metric_history(record.info["mlflow"]["run_id"], "validation/loss")
     assert sorted(point.step for point in points) == list(range(1, EPOCHS + 1)), "no epoch lost, none twice"
     assert not list((project.root / ".heldout" / "state").glob("*/")), "no state is left of what is done"
+
+
+def test_no_stage_begins_after_an_interruption(command: Command) -> None:
+    Path("stopped").touch()
+    done = command("prepare", "data=digits", HELDOUT_STOPPED=str(Path("stopped").resolve()))
+    assert done.returncode == 128 + signal.SIGINT
+    assert [path.name for path in Path().iterdir()] == ["stopped"]
