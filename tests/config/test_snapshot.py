@@ -32,7 +32,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def contents(out: Path) -> dict[str, str]:
     write_snapshots(out)
-    return {str(p.relative_to(out)): p.read_text() for p in sorted(out.rglob("*.yaml"))}
+    return {str(p.relative_to(out)): p.read_text() for p in sorted(out.glob("*/*.yaml"))}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -95,12 +95,22 @@ def test_a_snapshot_is_read_back_as_it_was_composed(conf: Path, tmp_path: Path) 
     assert config.tracking.flush_seconds > 0, "tracking comes from conf/ as it is now"
 
 
+def test_the_params_file_holds_what_the_snapshots_hold(conf: Path, tmp_path: Path) -> None:
+    snapshots = contents(tmp_path / "out")
+    params = yaml.safe_load((tmp_path / "out" / "params.yaml").read_text())
+    assert {f"{stage}/{name}.yaml" for stage, named in params.items() for name in named} == set(snapshots)
+    for name, content in snapshots.items():
+        stage, file = name.removesuffix(".yaml").split("/")
+        held = yaml.safe_load(content)
+        assert params[stage][file] == {key: value for key, value in held.items() if key != "schema"}
+
+
 def test_a_mistake_writes_nothing(conf: Path, tmp_path: Path) -> None:
     before = contents(tmp_path / "out")
     (conf / "model" / "cnn.yaml").write_text("defaults: [schema_cnn]\nwidht: 3\n")
     with pytest.raises(ConfigError, match="widht"):
         write_snapshots(tmp_path / "out")
-    assert {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.yaml")} == set(before)
+    assert {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").glob("*/*.yaml")} == set(before)
 
 
 def test_a_snapshot_of_another_stage_is_refused(conf: Path, tmp_path: Path) -> None:

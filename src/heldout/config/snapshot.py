@@ -23,6 +23,9 @@ from heldout.config.model import BaselineConfig
 from heldout.config.store import STAGES
 from heldout.config.training import AdamWConfig, ConstantConfig, TrainerConfig
 
+# all of them once more, for `dvc params diff`: as params of their stages they would be most of dvc.lock, which DVC
+# reads at every start
+PARAMS = "params.yaml"
 # where results go does not change them: these are read afresh when the stage runs
 NOT_CONTENT = ("tracking", "resume")
 # a classical model has neither, so that an edit there does not rerun it
@@ -73,14 +76,17 @@ def read_matrix(path: Path) -> Matrix:
 def write_snapshots(out: Path) -> int:
     """Writes all snapshots below `out`, replacing what was there; returns how many.
 
+    `params.yaml` there holds all of them once more, for `dvc params`.
+
     Raises:
         ConfigError: any config cannot be used; nothing is written then.
     """
     matrix = read_matrix(conf_dir() / "matrix.yaml")
     with hydra_session():
         snapshots = dict(_snapshots(matrix))
+    files = {**snapshots, PARAMS: _params(snapshots)}
     shutil.rmtree(out, ignore_errors=True)
-    for name, content in snapshots.items():
+    for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
@@ -105,6 +111,16 @@ def _snapshots(matrix: Matrix) -> Iterator[tuple[str, str]]:
             yield _snapshot("compare", data, [f"records=records/{data}", f"out=comparisons/{data}", only])
     comparisons = ",".join(f"comparisons/{data}" for data in matrix.data)
     yield _snapshot("report", "report", [f"comparisons=[{comparisons}]"])
+
+
+def _params(snapshots: dict[str, str]) -> str:
+    params: dict[str, dict[str, Any]] = {}
+    for name, content in snapshots.items():
+        stage, _, file = name.partition("/")
+        settings = yaml.safe_load(content)
+        del settings["schema"]
+        params.setdefault(stage, {})[file.removesuffix(".yaml")] = settings
+    return yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
 
 
 def _snapshot(stage: str, name: str, overrides: list[str]) -> tuple[str, str]:
