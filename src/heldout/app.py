@@ -138,6 +138,8 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
         return 0
     if not (parsed.hydra_help or parsed.shell_completion):
         _precheck(stage, parsed.overrides, parsed.multirun, complete=parsed.cfg is None)
+        if parsed.multirun:
+            arguments = _without_globs(arguments)
     if stage.heavy and not parsed.cfg:
         code = warm.forward(["-m", "heldout", "stage", stage.name, *arguments])
         if code is not None:
@@ -245,23 +247,42 @@ def _of_hydra(override: str) -> bool:
 
 
 def _combinations(overrides: list[str]) -> list[list[str]]:
+    choices = [_choices(override) for override in _parse([o for o in overrides if not _of_hydra(o)])]
+    product = itertools.product(*choices)
+    return [list(combination) for combination in itertools.islice(product, MAX_CHECKED_COMBINATIONS)]
+
+
+def _parse(overrides: list[str]) -> list[Any]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from heldout.config.errors import explain
 
     try:
-        parsed = OverridesParser.create().parse_overrides([o for o in overrides if not _of_hydra(o)])
+        return OverridesParser.create().parse_overrides(overrides)
     except Exception as error:
         raise explain(error) from error
-    choices = [_choices(override) for override in parsed]
-    product = itertools.product(*choices)
-    return [list(combination) for combination in itertools.islice(product, MAX_CHECKED_COMBINATIONS)]
+
+
+def _without_globs(arguments: list[str]) -> list[str]:
+    """Writes out what a glob stands for: Hydra itself would take the schemas of a group for options of it."""
+    from heldout.config.compose import hydra_session
+
+    def written_out(argument: str) -> str:
+        if "glob(" not in argument:
+            return argument
+        choices = _choices(_parse([argument])[0])
+        key = argument.partition("=")[0]
+        return f"{key}={','.join(choice.partition('=')[2] for choice in choices)}"
+
+    with hydra_session():
+        return [written_out(argument) for argument in arguments]
 
 
 def _choices(override: Any) -> list[str]:
     from hydra.core.override_parser.types import Glob, IntervalSweep
 
-    from heldout.config.compose import group_options
+    from heldout.config.compose import conf_dir, group_options
+    from heldout.config.errors import ConfigError, closest, listed
 
     if not override.is_sweep_override():
         return [override.input_line]
@@ -269,5 +290,12 @@ def _choices(override: Any) -> list[str]:
     if isinstance(value, IntervalSweep):
         return [f"{override.key_or_group}={value.start}", f"{override.key_or_group}={value.end}"]
     if isinstance(value, Glob):
-        return [f"{override.key_or_group}={name}" for name in value.filter(group_options(override.key_or_group))]
+        options = group_options(override.key_or_group)
+        if not options:
+            groups = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+            wanted = closest(override.key_or_group, groups)
+            raise ConfigError(f"'{override.input_line}': no such group.{wanted} Expected one of: {listed(groups)}.")
+        if not (chosen := value.filter(options)):
+            raise ConfigError(f"'{override.input_line}' matches none of: {listed(options)}.")
+        return [f"{override.key_or_group}={name}" for name in chosen]
     return [f"{override.key_or_group}={choice}" for choice in override.sweep_string_iterator()]

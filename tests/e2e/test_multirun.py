@@ -64,6 +64,23 @@ def test_a_combination_that_cannot_be_is_refused_before_anything_is_written(comm
     assert list(Path().iterdir()) == []
 
 
+def test_a_glob_stands_for_the_models_and_not_for_their_schemas(command: Command) -> None:
+    done = command("train", "-m", "model=glob([maj*,log*,schema_majority])", "data=digits", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [Record.load(find_records(job)[0]).info["family"] for job in jobs()] == ["logistic", "majority"]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"), [("model=glob(zz*)", "random_forest"), ("modl=glob(*)", "Did you mean 'model'?")]
+)
+def test_a_glob_that_matches_nothing_is_refused(command: Command, override: str, expected: str) -> None:
+    done = command("train", "-m", override, "data=digits")
+    assert done.returncode == 2
+    assert override in done.stderr
+    assert expected in done.stderr
+    assert list(Path().iterdir()) == []
+
+
 def test_a_configuration_that_diverges_leaves_the_others_alone(command: Command) -> None:
     # the learning rate at which the first step already overflows
     done = command("train", "-m", "data=digits", "model=mlp", "optimizer=sgd", "model.learning_rate=1e12,0.01", *QUICK)
