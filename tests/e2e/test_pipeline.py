@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from heldout.analysis import Comparison
+from heldout.analysis import Comparison, Label
 from heldout.record import Record, find_records
 from tests.e2e.project import OUTPUTS, Project, stages_run
 
@@ -75,6 +76,12 @@ def test_mlflow_holds_a_parent_a_configuration_and_a_child_a_seed(project: Proje
     for child in children:
         assert {"test/accuracy", "test/loss", "validation/loss", "gap/loss"} <= child.data.metrics.keys()
         assert {"heldout.verdict", "heldout.evidence", "heldout.test_openings"} <= child.data.tags.keys()
+    for run_id, parent in parents.items():
+        below = [child for child in children if child.data.tags["mlflow.parentRunId"] == run_id]
+        for metric in ("kept/train_accuracy", "kept/validation_loss", "test/accuracy", "analysis/gap_accuracy"):
+            mean = statistics.fmean(child.data.metrics[metric] for child in below)
+            assert parent.data.metrics[metric] == pytest.approx(mean, abs=1e-6)
+        assert parent.data.tags["heldout.verdict"] in set(Label)
 
 
 def test_with_nothing_to_do_no_process_of_ours_starts(project: Project) -> None:

@@ -2,7 +2,8 @@
 
 from heldout.analysis.compare import Comparison, ComparisonError, compare
 from heldout.analysis.families import Family
+from heldout.analysis.intervals import Estimate
 from heldout.analysis.run import Run
 from heldout.analysis.verdict import Label, Verdict
 
-__all__ = ["Comparison", "ComparisonError", "Family", "Label", "Run", "Verdict", "compare"]
+__all__ = ["Comparison", "ComparisonError", "Estimate", "Family", "Label", "Run", "Verdict", "compare"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from heldout.analysis import Comparison, Run, compare
+from heldout.analysis import Comparison, Estimate, Family, Run, Verdict, compare
 from heldout.config.stages import CompareConfig
 from heldout.record import Record, RecordError, find_records
 from heldout.tracking import Tracking, connect
@@ -34,6 +34,9 @@ def _track(comparison: Comparison, folder: Path, tracking: Tracking) -> None:
 
     for one in comparison.runs:
         _track_verdict(one, tracking)
+    for family in comparison.families:
+        runs = [one for one in comparison.runs if (one.data, one.name) == (family.data, family.name)]
+        _track_family(family, runs, tracking)
     name = f"comparison {' '.join(comparison.data_sets)}"
     with tracking.start_run(name, tags={"heldout.kind": "comparison"}, system_metrics=False) as run:
         for family in comparison.families:
@@ -54,11 +57,35 @@ def _track_verdict(one: Run, tracking: Tracking) -> None:
     run = None if run_id is None else tracking.find(run_id)
     if run is None:
         return
-    run.set_tags({"heldout.verdict": one.verdict.label.value, "heldout.evidence": " ".join(one.verdict.evidence)})
+    run.set_tags(_tags(one.verdict))
     if one.measures is not None:
         for metric in ("accuracy", "loss"):
             gap = one.measures.gap(metric, "kept").value
-            values = {f"analysis/gap_{metric}": gap.value}
-            values |= {f"analysis/gap_{metric}_{side}": getattr(gap, side) for side in ("lower", "upper")}
-            run.log_metrics(values, one.measures.kept_epoch)
+            run.log_metrics(_gap(metric, gap), one.measures.kept_epoch)
     run.finish()
+
+
+def _track_family(family: Family, runs: list[Run], tracking: Tracking) -> None:
+    # a configuration has the metrics and tags of its runs, as means: a table of the UI shows both in one column
+    parents = {one.provenance.get("mlflow", {}).get("parent_run_id") for one in runs}
+    # seeds that were trained one by one have no parent that stands for all of them
+    parent_id = parents.pop() if len(parents) == 1 else None
+    run = None if parent_id is None else tracking.find(parent_id)
+    if run is None:
+        return
+    run.set_tags(_tags(family.verdict))
+    for metric, gap in (("accuracy", family.gap), ("loss", family.loss_gap)):
+        if gap is not None:
+            run.log_metrics(_gap(metric, gap), 0)
+    test = {"accuracy": family.accuracy.get("test"), "loss": family.loss.get("test")}
+    run.log_metrics({f"test/{metric}": of.value for metric, of in test.items() if of is not None}, 0)
+    run.finish()
+
+
+def _tags(verdict: Verdict) -> dict[str, str]:
+    return {"heldout.verdict": verdict.label.value, "heldout.evidence": " ".join(verdict.evidence)}
+
+
+def _gap(metric: str, gap: Estimate) -> dict[str, float]:
+    sides = {f"analysis/gap_{metric}_{side}": getattr(gap, side) for side in ("lower", "upper")}
+    return {f"analysis/gap_{metric}": gap.value, **sides}

@@ -163,9 +163,12 @@ def _summarise(parent: RunTracker, records: list[Record], identity: Identity) ->
         for split in ("train", "validation"):
             values = [_kept(record, split, metric) for record in finished]
             if values:
-                parent.log_metrics({f"mean/{split}/{metric}": statistics.fmean(values)}, 0)
+                # under the names of its runs, so that a table of the UI shows both in one column
+                parent.log_metrics({f"kept/{split}_{metric}": statistics.fmean(values)}, 0)
             if len(values) > 1:
-                parent.log_metrics({f"std/{split}/{metric}": statistics.stdev(values)}, 0)
+                parent.log_metrics({f"std/{split}_{metric}": statistics.stdev(values)}, 0)
+    if finished:
+        parent.log_metrics({"fit_seconds": statistics.fmean(record.info["fit_seconds"] for record in finished)}, 0)
     parent.log_text(identity.config_text, "config.yaml")
     parent.finish("FINISHED" if finished else "FAILED", None if finished else "all runs failed")
 
