@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,40 @@ def test_a_signal_reaches_the_job(script: Path, address: dict[str, str]) -> None
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 7
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where a warm process will take jobs, at some time."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "slow"))
+        listener.listen()
+        yield listener
+
+
+def test_a_signal_between_the_beginning_of_a_job_and_its_news_reaches_it(script: Path, slow: socket.socket) -> None:
+    process = start(script, {warm.ADDRESS_VARIABLE: slow.getsockname()}, "0")
+    connection, _ = slow.accept()
+    with connection, subprocess.Popen(["sleep", "60"]) as job:
+        assert connection.recv(1)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        connection.sendall(f"{job.pid}\n".encode())
+        assert job.wait(timeout=30) == -signal.SIGTERM
+        connection.sendall(b"7\n")
+    process.communicate(timeout=30)
+    assert process.returncode == 7
+
+
+def test_a_signal_while_the_job_waits_ends_the_caller(script: Path, slow: socket.socket) -> None:
+    process = start(script, {warm.ADDRESS_VARIABLE: slow.getsockname()}, "0")
+    connection, _ = slow.accept()
+    with connection:
+        assert connection.recv(1)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_without_a_warm_process_the_caller_runs_the_job_itself(script: Path) -> None:

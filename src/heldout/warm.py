@@ -47,6 +47,8 @@ PRELOADED = (
     "mlflow.store.tracking.sqlalchemy_store",
 )
 FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# between the beginning of a job and the news of it there is less
+EARLY_SIGNAL_SECONDS = 0.5
 STANDARD_FILES = 3
 LENGTH_BYTES = 8
 
@@ -84,20 +86,36 @@ def _send_job(connection: socket.socket, message: bytes) -> None:
 
 
 def _await(connection: socket.socket) -> int:
-    answers = connection.makefile("r")
-    child = int(answers.readline() or 0)
+    child = 0
+    early: list[int] = []
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def pass_on(number: int, _: FrameType | None = None) -> None:
+        if not child:
+            early.append(number)
+            return
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
 
     previous = {number: signal.signal(number, pass_on) for number in FORWARDED_SIGNALS}
     try:
-        # an empty answer: the warm process itself was killed, and the job with it
-        return int(answers.readline() or 1)
+        while not select.select([connection], [], [], EARLY_SIGNAL_SECONDS)[0] and not early:
+            pass
+        if select.select([connection], [], [], EARLY_SIGNAL_SECONDS)[0]:
+            answers = connection.makefile("r")
+            child = int(answers.readline() or 0)
+            for number in early:
+                pass_on(number)
+            # an empty answer: the warm process itself was killed, and the job with it
+            return int(answers.readline() or 1)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    # the job has not begun, and will not when nobody waits for it: this process alone is to end
+    signal.raise_signal(early[0])
+    # not above: this module stays in the warm process, and whatever it imports would be stale there
+    from heldout.errors import SIGNALLED
+
+    return SIGNALLED + early[0]
 
 
 def wake() -> None:
