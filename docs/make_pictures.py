@@ -107,7 +107,8 @@ class Page:
 @asynccontextmanager
 async def browser_page(browser: str, height: int) -> AsyncIterator[Page]:
     """A page of a browser that is started for it and ended afterwards."""
-    with tempfile.TemporaryDirectory() as profile:
+    # helpers of the browser may write there for a moment after it ended
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
              "--force-color-profile=srgb", "--remote-debugging-port=0", f"--user-data-dir={profile}",
