@@ -61,6 +61,18 @@ class Project:
     def dvc(self, *arguments: str, code: int | None = 0) -> str:
         return self.run(sys.executable, "-m", "dvc", *arguments, code=code)
 
+    def start(self, module: str) -> subprocess.Popen[str]:
+        """`python -m MODULE repro`, in a session of its own: a signal to its group is what a terminal sends."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, "repro"],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def repro(self) -> set[str]:
         """The names of the stages that `dvc repro` ran."""
         return stages_run(self.dvc("repro"))

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,19 +29,6 @@ def project(tmp_path: Path, warm_process: dict[str, str]) -> Project:
     made = Project(tmp_path, ["mlp"], overrides, warm_process)
     made.edit("conf/trainer/default.yaml", "checkpoint_seconds", 0)
     return made
-
-
-def start(project: Project) -> subprocess.Popen[str]:
-    # a session of its own, so that a signal to its group is what a terminal sends
-    return subprocess.Popen(
-        [sys.executable, "-m", "heldout", "repro"],
-        cwd=project.root,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float) -> None:
@@ -76,7 +62,7 @@ def test_killed_and_interrupted_in_the_middle_of_training_it_completes(project: 
         (signal.SIGKILL, os.killpg),
     ):
         begun = time.time()
-        process = start(project)
+        process = project.start("heldout")
         wait_until(lambda begun=begun: is_training(begun), process, 90)
         working = workers(project)
         send(process.pid, number)
@@ -93,7 +79,7 @@ def test_killed_and_interrupted_in_the_middle_of_training_it_completes(project: 
             assert time.monotonic() < gone, f"still there after {number!r}: {remaining}"
             time.sleep(0.05)
 
-    process = start(project)
+    process = project.start("heldout")
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said
     assert "goes on from its last checkpoint" in said

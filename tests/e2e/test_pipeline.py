@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import statistics
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,17 +188,7 @@ def test_dag_shows_the_way_from_data_to_report(project: Project) -> None:
 
 def test_two_at_once_leave_everything_whole(project: Project) -> None:
     project.edit("conf/analysis/default.yaml", "bootstrap_samples", 300)
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro"],
-            cwd=project.root,
-            env=project.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    both = [project.start("dvc") for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in both]
     assert 0 in [process.returncode for process in both]
     for process, output in zip(both, said, strict=True):

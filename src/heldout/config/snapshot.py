@@ -84,16 +84,20 @@ def write_snapshots(out: Path) -> int:
     matrix = read_matrix(conf_dir() / "matrix.yaml")
     with hydra_session():
         snapshots = dict(_snapshots(matrix))
-    files = {**snapshots, PARAMS: _params(snapshots)}
+    params: dict[str, dict[str, Any]] = {}
+    for (stage, name), settings in snapshots.items():
+        params.setdefault(stage, {})[name] = {key: value for key, value in settings.items() if key != "schema"}
+    files = {f"{stage}/{name}.yaml": settings for (stage, name), settings in snapshots.items()}
     shutil.rmtree(out, ignore_errors=True)
-    for name, content in files.items():
-        path = out / name
+    for file, settings in {**files, PARAMS: params}.items():
+        path = out / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return len(snapshots)
 
 
-def _snapshots(matrix: Matrix) -> Iterator[tuple[str, str]]:
+def _snapshots(matrix: Matrix) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    # by stage and name
     for data in matrix.data:
         prepared = f"data/prepared/{data}"
         yield _snapshot("prepare", data, [f"data={data}", f"out={prepared}"])
@@ -113,32 +117,21 @@ def _snapshots(matrix: Matrix) -> Iterator[tuple[str, str]]:
     yield _snapshot("report", "report", [f"comparisons=[{comparisons}]"])
 
 
-def _params(snapshots: dict[str, str]) -> str:
-    params: dict[str, dict[str, Any]] = {}
-    for name, content in snapshots.items():
-        stage, _, file = name.partition("/")
-        settings = yaml.safe_load(content)
-        del settings["schema"]
-        params.setdefault(stage, {})[file.removesuffix(".yaml")] = settings
-    return yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
+def _snapshot(stage: str, name: str, overrides: list[str]) -> tuple[tuple[str, str], dict[str, Any]]:
+    return (stage, name), settings_of(compose_stage(stage, overrides), stage)
 
 
-def _snapshot(stage: str, name: str, overrides: list[str]) -> tuple[str, str]:
-    config = compose_stage(stage, overrides)
-    return f"{stage}/{name}.yaml", content_of(config, stage)
-
-
-def content_of(config: Any, stage: str) -> str:
-    """What a stage's result depends on, as YAML: its config, composed or typed, less the places results are sent to."""
+def settings_of(config: Any, stage: str) -> dict[str, Any]:
+    """What a stage's result depends on: its config, composed or typed, less the places results are sent to."""
     node = config if isinstance(config, DictConfig) else OmegaConf.structured(config)
     left_out = list(NOT_CONTENT)
     if stage == "train" and issubclass(OmegaConf.get_type(node, "model") or object, BaselineConfig):
         left_out += DEEP_ONLY
-    kept = yaml.safe_load(dump(node, stage))
+    kept: dict[str, Any] = yaml.safe_load(dump(node, stage))
     for key in left_out:
         kept.pop(key, None)
         kept["schema"].pop(key, None)
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+    return kept
 
 
 def load_snapshot(path: Path, stage: str) -> Any:

@@ -11,7 +11,7 @@ import yaml
 
 import heldout
 from heldout.config.compose import SCHEMA_KEY
-from heldout.config.snapshot import content_of
+from heldout.config.snapshot import settings_of
 from heldout.config.stages import TrainConfig
 from heldout.data.hashing import hash_file, hash_json
 from heldout.tracking.lineage import config_hash
@@ -42,7 +42,7 @@ class Identity:
 
 def identify(config: TrainConfig, prepared: Prepared) -> Identity:
     """The identity of a training on prepared data."""
-    loaded = yaml.safe_load(content_of(config, "train"))
+    loaded = settings_of(config, "train")
     content = {key: value for key, value in loaded.items() if key not in PLACES}
     hashes = {
         "config": config_hash(content),
