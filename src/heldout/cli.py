@@ -12,9 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from heldout import __version__, app, warm
 from heldout.errors import UserError, complain
+
+if TYPE_CHECKING:
+    import psutil
 
 REPORT = Path("report/report.html")
 
@@ -95,11 +99,12 @@ def _call(command: list[str], environment: dict[str, str], stopped: Path) -> int
     def terminate(number: int, _: FrameType | None) -> None:
         stopped.touch()
         for process in running:
-            for one in psutil.Process(process.pid).children(recursive=True):
+            # by SIGTERM it would leave its locks and the process of its stage behind; before its stage ends, as it
+            # ignores this while one runs, and would take it badly at its own end
+            process.send_signal(signal.SIGINT)
+            for one in _stage_processes(process.pid):
                 with contextlib.suppress(psutil.Error):
                     one.terminate()
-            # by SIGTERM it would leave its locks and the process of its stage behind
-            process.send_signal(signal.SIGINT)
 
     handlers = {signal.SIGINT: interrupt, signal.SIGTERM: terminate}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -109,6 +114,24 @@ def _call(command: list[str], environment: dict[str, str], stopped: Path) -> int
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _stage_processes(dvc: int) -> list[psutil.Process]:
+    """The processes below DVC, without the shell in which it runs a stage's command.
+
+    Were that ended too, DVC would not wait for the stage.
+    """
+    import psutil
+
+    # as DVC chooses it
+    shell = Path(os.environ.get("SHELL") or "/bin/sh").resolve()
+    found: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(dvc).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if Path(child.exe()) != shell:
+                    found.append(child)
+    return found
 
 
 def _where_to_look() -> str:

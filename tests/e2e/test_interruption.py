@@ -28,6 +28,8 @@ def project(tmp_path: Path, warm_process: dict[str, str]) -> Project:
     overrides = ["seeds=[0]", f"trainer.max_epochs={EPOCHS}", "model.dropout=0.1"]
     made = Project(tmp_path, ["mlp"], overrides, warm_process)
     made.edit("conf/trainer/default.yaml", "checkpoint_seconds", 0)
+    # this shell stays between DVC and the stage; bash would let the stage take its place
+    made.environment["SHELL"] = "/bin/sh"
     return made
 
 
