@@ -1,0 +1,132 @@
+"""Ray: started in this process, or joined; and whether it has what a trial needs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hydra_plugins.ray_tune_sweeper._config import Cluster, Resources
+from hydra_plugins.ray_tune_sweeper._errors import ClusterError, SettingError
+
+# for Ray's object store, which holds nothing but the task function
+OBJECT_STORE_BYTES = 256 * 1024 * 1024
+CONNECT_SECONDS = 30
+# what Ray and Tune do by default, and a sweep has no use for: they must be said before Ray is imported
+SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_SYNCER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # the journal says what was running; Tune's own copies of all trials would be written again and again
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
+    # SIGINT is for the process that drives the sweep
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@contextmanager
+def running_ray(cluster: Cluster, resources: Resources) -> Iterator[Any]:
+    """The module `ray`, connected; what was started here ends with it.
+
+    Raises:
+        ClusterError: the cluster does not answer, or no node of it has what one trial takes.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    mine = not ray.is_initialized()
+    if mine:
+        _connect(ray, cluster)
+    try:
+        _check_resources(ray, cluster, resources)
+        yield ray
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _connect(ray: Any, cluster: Cluster) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if cluster.address is None:
+        ray.init(
+            # not an address of the environment: that is `cluster.address`
+            address="local",
+            num_cpus=cluster.cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **quiet,
+        )
+        return
+    try:
+        ray.init(address=cluster.address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"hydra.sweeper.cluster.address={cluster.address}: there is no Ray cluster that answers "
+            f"({str(error).splitlines()[0][:200]}). Start one (ray start --head), correct the address, or leave it out "
+            "to run the trials here."
+        ) from error
+
+
+def check_settings(resources: Resources, restarts: int) -> None:
+    """Raises SettingError where the resources of a trial are no resources."""
+    rules = (
+        ("resources.cpus", resources.cpus, resources.cpus >= 0, "0 or more"),
+        ("resources.gpus", resources.gpus, resources.gpus >= 0, "0 or more"),
+        ("resources.workers", resources.workers, resources.workers >= 1, "1 or more"),
+        (
+            "resources.max_concurrent",
+            resources.max_concurrent,
+            resources.max_concurrent is None or resources.max_concurrent >= 1,
+            "1 or more, or null",
+        ),
+        ("restarts", restarts, restarts >= 0, "0 or more"),
+    )
+    for name, value, holds, expected in rules:
+        if not holds:
+            raise SettingError(f"hydra.sweeper.{name}={value}: expected {expected}.")
+    if resources.cpus == 0 and resources.gpus == 0:
+        raise SettingError("hydra.sweeper.resources: a trial takes neither CPUs nor GPUs; expected one of them above 0.")
+    if resources.gpus > 1 and resources.gpus != int(resources.gpus):
+        raise SettingError(f"hydra.sweeper.resources.gpus={resources.gpus}: expected a whole number, or less than 1.")
+
+
+def _check_resources(ray: Any, cluster: Cluster, resources: Resources) -> None:
+    give_up = time.monotonic() + cluster.wait_seconds
+    while (problem := _problem(ray, resources)) and time.monotonic() < give_up:
+        time.sleep(1.0)
+    if problem:
+        waited = f" after {cluster.wait_seconds:g} seconds" if cluster.wait_seconds else ""
+        raise ClusterError(
+            f"{problem}{waited}. Ask for less below hydra.sweeper.resources, or, where nodes are added on demand, "
+            "let the sweep wait for them: hydra.sweeper.cluster.wait_seconds."
+        )
+
+
+def _problem(ray: Any, resources: Resources) -> str | None:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for name, key, wanted in (("GPUs", "GPU", resources.gpus), ("CPUs", "CPU", resources.cpus)):
+        most = max((node.get(key, 0.0) for node in nodes), default=0.0)
+        if wanted > most:
+            return (
+                f"hydra.sweeper.resources.{name.lower()}={wanted:g}: the Ray cluster has {len(nodes)} "
+                f"node{'s' if len(nodes) != 1 else ''}, and none has more than {most:g} {name}"
+            )
+        total = sum(node.get(key, 0.0) for node in nodes)
+        if wanted * resources.workers > total:
+            return (
+                f"hydra.sweeper.resources.workers={resources.workers} of {wanted:g} {name} each: the Ray cluster has "
+                f"{total:g} {name} in all"
+            )
+    return None

@@ -1,0 +1,171 @@
+"""The sweeper, as Hydra's plugin discovery finds it. Ray is imported only when a sweep starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
+from hydra_plugins.ray_tune_sweeper import _config
+from hydra_plugins.ray_tune_sweeper._callback import SweepCallback
+from hydra_plugins.ray_tune_sweeper._config import RayTuneSweeperConf, Resume
+from hydra_plugins.ray_tune_sweeper._errors import SettingError
+from hydra_plugins.ray_tune_sweeper._identity import check_identity, identity, locked, set_aside
+from hydra_plugins.ray_tune_sweeper._journal import Journal
+from hydra_plugins.ray_tune_sweeper._space import Space, read_space
+from hydra_plugins.ray_tune_sweeper._sweep import STATE_FOLDER, Sweep
+from omegaconf import DictConfig, OmegaConf
+
+_config.register()
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TRIALS = 20
+
+
+class RayTuneSweeper(Sweeper):
+    """Runs `-m` on Ray Tune; see README.md beside this file.
+
+    Args:
+        settings: the fields of RayTuneSweeperConf.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._given = settings
+        self.hydra_context: HydraContext | None = None
+        self.config: DictConfig | None = None
+        self._task_function: TaskFunction | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before `sweep`."""
+        self.hydra_context = hydra_context
+        self.config = config
+        self._task_function = task_function
+
+    def sweep(self, arguments: list[str]) -> Sweep:
+        """Runs the sweep, or what is left of it; returns it with all its trials.
+
+        Raises:
+            SweepError: nothing can be run; the message says what to change.
+        """
+        assert self.config is not None
+        assert self.hydra_context is not None
+        settings = _settings(self.config)
+        loader = self.hydra_context.config_loader
+        space = read_space(settings.params, settings.conditions, arguments, loader)
+        self._compose_all(space)
+        base = loader.load_sweep_config(self.config, [*space.fixed])
+        given = identity(space, settings.objective.metric, settings.objective.mode.name, base, settings.ignore)
+        directory = Path(settings.directory).resolve()
+        with locked(directory, settings.name):
+            if settings.resume is Resume.never and (aside := set_aside(directory)):
+                log.info("the earlier sweep is now %s", aside)
+            resumed = check_identity(directory / STATE_FOLDER, given, settings.name)
+            OmegaConf.save(self.config, directory / "multirun.yaml")
+            journal = Journal(directory / STATE_FOLDER / "journal.jsonl")
+            sweep = Sweep(settings.name, directory, settings, space, self.config, journal, resumed)
+            try:
+                self._run(sweep)
+            finally:
+                journal.close()
+        return sweep
+
+    def _compose_all(self, space: Space) -> None:
+        # a key that does not exist is said now, not by every trial
+        seen: set[tuple[str, ...]] = set()
+        for params in space.covering():
+            overrides = space.overrides(params)
+            if tuple(overrides) not in seen:
+                seen.add(tuple(overrides))
+                self.validate_batch_is_legal([overrides])
+
+    def _run(self, sweep: Sweep) -> None:
+        from hydra_plugins.ray_tune_sweeper import _run
+        from hydra_plugins.ray_tune_sweeper._cluster import check_settings, running_ray
+        from hydra_plugins.ray_tune_sweeper._searchers import build_sampler
+
+        settings = sweep.settings
+        check_settings(settings.resources, settings.restarts)
+        sampler = build_sampler(settings.searcher, sweep.space, settings.objective.mode, sweep.trials)
+        target = _target(settings)
+        callbacks = [instantiate(callback) for callback in settings.callbacks.values()]
+        with _told(callbacks, sweep):
+            if _run.is_unfinished(sweep, target):
+                with running_ray(settings.cluster, settings.resources) as ray:
+                    for callback in callbacks:
+                        callback.on_sweep_start(sweep)
+                    self._run_trials(sweep, sampler, target, callbacks, ray)
+            sweep.write_tables()
+            _run.check_outcome(sweep)
+            log.info("%s", _run.describe_best(sweep))
+        for callback in callbacks:
+            callback.on_sweep_end(sweep)
+
+    def _run_trials(
+        self, sweep: Sweep, sampler: Any, target: int | None, callbacks: Sequence[SweepCallback], ray: Any
+    ) -> None:
+        from hydra_plugins.ray_tune_sweeper import _run
+        from hydra_plugins.ray_tune_sweeper._storage import check_storage, is_address
+        from hydra_plugins.ray_tune_sweeper._trainable import Payload
+
+        settings = sweep.settings
+        storage = settings.storage or str(sweep.directory / STATE_FOLDER / "checkpoints")
+        check_storage(storage)
+        if is_address(storage):
+            storage = f"{storage.rstrip('/')}/{sweep.name}"
+        payload = Payload(
+            name=sweep.name,
+            directory=str(sweep.directory),
+            working_directory=str(Path.cwd()),
+            hydra_context=self.hydra_context,
+            task_function=self._task_function,
+            config=self.config,
+            singletons=Singleton.get_state(),
+            space=sweep.space,
+            environment=dict(sweep.environment),
+            metric=settings.objective.metric,
+            lockstep=_run.needs_lockstep(settings.scheduler.name),
+            needs_save=_run.needs_save(settings.scheduler.name),
+            trial_seconds=settings.trial_seconds,
+            outputs=f"{storage}/outputs" if is_address(storage) else None,
+        )
+        _run.run_trials(sweep, sampler, target, callbacks, payload, storage)
+
+
+@contextmanager
+def _told(callbacks: Sequence[SweepCallback], sweep: Sweep) -> Iterator[None]:
+    """Whatever ends the sweep before its time, the callbacks hear of it."""
+    try:
+        yield
+    except BaseException:
+        for callback in callbacks:
+            callback.on_sweep_interrupted(sweep)
+        raise
+
+
+def _settings(config: DictConfig) -> RayTuneSweeperConf:
+    node = OmegaConf.merge(OmegaConf.structured(RayTuneSweeperConf), OmegaConf.to_container(config.hydra.sweeper, resolve=True))
+    settings = OmegaConf.to_object(node)
+    assert isinstance(settings, RayTuneSweeperConf)
+    rules = (
+        ("trials", settings.trials is None or settings.trials >= 1, "1 or more, or null"),
+        ("seconds", settings.seconds is None or settings.seconds > 0, "more than 0, or null"),
+        ("trial_seconds", settings.trial_seconds is None or settings.trial_seconds > 0, "more than 0, or null"),
+        ("name", bool(settings.name.strip()), "a name"),
+    )
+    for name, holds, expected in rules:
+        if not holds:
+            raise SettingError(f"hydra.sweeper.{name}={getattr(settings, name)}: expected {expected}.")
+    return settings
+
+
+def _target(settings: RayTuneSweeperConf) -> int | None:
+    if settings.trials is not None or settings.searcher.name == "grid":
+        return settings.trials
+    return DEFAULT_TRIALS
