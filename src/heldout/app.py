@@ -148,6 +148,7 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     from heldout.training import stop
     from heldout.training.multirun import end_parent
+    from hydra_plugins import ray_tune_sweeper
 
     failures: list[int] = []
 
@@ -155,6 +156,10 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
         from hydra.core.hydra_config import HydraConfig
 
         configure_logging()
+        if ray_tune_sweeper.trial() is not None:
+            # what it raises is the failure of this trial
+            _run_trial(config)
+            return
         try:
             typed = to_stage(config)
             if stage.writes_to_output_dir and typed.out is None:
@@ -181,6 +186,17 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     finally:
         end_parent("FAILED")
     return failures[0] if failures else 0
+
+
+def _run_trial(config: Any) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    from heldout.config.compose import to_stage
+    from heldout.tuning.trial import run_trial
+
+    typed = to_stage(config)
+    typed.out = HydraConfig.get().runtime.output_dir
+    run_trial(typed)
 
 
 def _is_multirun() -> bool:

@@ -27,7 +27,7 @@ from heldout.config.training import AdamWConfig, ConstantConfig, TrainerConfig
 # reads at every start
 PARAMS = "params.yaml"
 # where results go does not change them: these are read afresh when the stage runs
-NOT_CONTENT = ("tracking", "resume")
+NOT_CONTENT = ("tracking", "resume", "sweep", "cluster")
 # a classical model has neither, so that an edit there does not rerun it
 DEEP_ONLY = {"optimizer": AdamWConfig, "schedule": ConstantConfig, "trainer": TrainerConfig}
 

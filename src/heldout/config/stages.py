@@ -10,6 +10,7 @@ from omegaconf import MISSING
 from heldout.config.analysis import AnalysisConfig
 from heldout.config.data import DataConfig, QualityConfig
 from heldout.config.model import BaselineConfig, ModelConfig
+from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.tracking import TrackingConfig
 from heldout.config.training import OptimizerConfig, ScheduleConfig, TaskConfig, TrainerConfig
 
@@ -53,6 +54,9 @@ class TrainConfig:
     schedule: ScheduleConfig = MISSING
     trainer: TrainerConfig = MISSING
     tracking: TrackingConfig = MISSING
+    # plays a part with `-m hydra/sweeper=ray_tune` only
+    sweep: SweepConfig = MISSING
+    cluster: ClusterConfig = MISSING
     # one fit, and one child run in MLflow, a seed
     seeds: list[int] = field(default_factory=lambda: [0])
     # name of the parent run

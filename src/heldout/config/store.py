@@ -15,6 +15,7 @@ from heldout.config.stages import (
     TrainConfig,
     ValidateConfig,
 )
+from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.tracking import TrackingConfig
 from heldout.config.training import (
     AdamConfig,
@@ -48,6 +49,8 @@ GROUPS: dict[str, dict[str, type]] = {
     "trainer": {"trainer": TrainerConfig},
     "tracking": {"tracking": TrackingConfig},
     "analysis": {"analysis": AnalysisConfig},
+    "sweep": {"sweep": SweepConfig},
+    "cluster": {"cluster": ClusterConfig},
 }
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +33,19 @@ T = TypeVar("T")
 SPOOL_ROOT = Path(".heldout/spool")
 # how a run is found whose creation was asked for, but whose id was lost with the answer
 CREATION_TAG = "mlflow.heldout.creation"
+PARENT_TAG = "mlflow.parentRunId"
 LONGEST_RETRY_PAUSE = 8.0
+# runs asked for at once
+PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Child:
+    """A run as its parent knows it; `status` in MLflow's words."""
+
+    run_id: str
+    status: str
+    tags: dict[str, str]
 
 
 def connect(config: TrackingConfig, directory: Path | None = None) -> Tracking:
@@ -85,6 +98,7 @@ class Tracking:
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         system_metrics: bool = True,
+        token: str | None = None,
     ) -> RunTracker:
         """Begins a run, or goes on with one.
 
@@ -96,6 +110,7 @@ class Tracking:
                 is not logged a second time, so that a resumed training may simply log its history again.
             params: nested values, such as the resolved config.
             system_metrics: whether CPU, memory and GPU are sampled.
+            token: names the run for whoever asks again: where a run of this token is, it is gone on with.
 
         Raises:
             TrackingUnavailable: the store does not answer for `start_seconds`.
@@ -103,10 +118,12 @@ class Tracking:
         """
         all_tags = {**_origin(name), **self._config.tags, **(tags or {})}
         if parent is not None:
-            all_tags["mlflow.parentRunId"] = parent if isinstance(parent, str) else parent.run_id
+            all_tags[PARENT_TAG] = parent if isinstance(parent, str) else parent.run_id
         all_tags = {clean_name(key): shorten(str(value), MAX_TAG_LENGTH) for key, value in all_tags.items()}
+        if resume_run_id is None and token is not None and (found := self._created(token)):
+            resume_run_id = found.info.run_id
         if resume_run_id is None:
-            tracker = self._tracker(self._create(name, all_tags))
+            tracker = self._tracker(self._create(name, all_tags, token or uuid.uuid4().hex))
         else:
             tracker = self._resume(resume_run_id)
             tracker.set_tags(all_tags)
@@ -116,19 +133,42 @@ class Tracking:
             tracker.sample_system()
         return tracker
 
-    def reopen(self, run_id: str) -> RunTracker:
+    def children(self, parent_run_id: str) -> list[Child]:
+        """The runs directly below one.
+
+        Raises:
+            TrackingUnavailable: as `start_run`.
+        """
+        query = f"tags.`{PARENT_TAG}` = '{parent_run_id}'"
+        found: list[Child] = []
+        token: str | None = None
+        while True:
+            page = self._call(
+                partial(self._client.search_runs, [self.experiment_id], query, max_results=PAGE, page_token=token),
+                f"children of run {parent_run_id}",
+            )
+            found += [Child(run.info.run_id, run.info.status, dict(run.data.tags)) for run in page]
+            token = page.token
+            if not token:
+                return found
+
+    def reopen(self, run_id: str, keeps_status: bool = True) -> RunTracker:
         """Adds to a run that has ended, without a change of its status or times.
 
         Raises:
             TrackingUnavailable, RunRefused: as `start_run`.
         """
         run = self._call(lambda: self._client.get_run(run_id), f"run {run_id}")
-        return self._tracker(run, keeps_status=True)
+        return self._tracker(run, keeps_status)
 
-    def find(self, run_id: str) -> RunTracker | None:
-        """As `reopen`; None, with a warning, where this store has no such run: a record may come from elsewhere."""
+    def find(self, run_id: str, keeps_status: bool = True) -> RunTracker | None:
+        """As `reopen`; None, with a warning, where this store has no such run: a record may come from elsewhere.
+
+        Args:
+            keeps_status: false for a run that nobody has ended; `finish` then does.
+        """
         try:
-            return self.reopen(run_id)
+            return self.reopen(run_id, keeps_status)
         except RunRefused:
             log.warning("run %s is not in %s; what follows is not added to it", run_id, self.uri)
             return None
@@ -146,8 +186,14 @@ class Tracking:
         tracker.mark_running()
         return tracker
 
-    def _create(self, name: str, tags: Mapping[str, str]) -> Run:
-        token = uuid.uuid4().hex
+    def _created(self, token: str) -> Run | None:
+        query = f"tags.`{CREATION_TAG}` = '{token}'"
+        found = self._call(
+            lambda: self._client.search_runs([self.experiment_id], query, max_results=1), f"search for run '{token}'"
+        )
+        return found[0] if found else None
+
+    def _create(self, name: str, tags: Mapping[str, str], token: str) -> Run:
         attempts = 0
 
         def create() -> Run:

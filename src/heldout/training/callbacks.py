@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from heldout.config.training import Keep, Mode
+from heldout.config.training import Keep, Mode, OptimizerConfig
 from heldout.tasks.classify import MEASURED_SPLITS, METRICS, Classify
 from heldout.training import stop
 from heldout.training.errors import Diverged
-from heldout.training.fitted import LogMetrics, grouped
+from heldout.training.fitted import LogMetrics, ReportEpoch, grouped
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,8 @@ class KeepWeights(Callback):
         self.mode = mode
         self.epoch = 0
         self.value = float("nan")
+        # of validation, at the epoch that is kept
+        self.metrics: dict[str, float] = {}
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -103,6 +105,7 @@ class KeepWeights(Callback):
         if not self.weights or self._is_kept(value):
             self.epoch = trainer.current_epoch + 1
             self.value = value
+            self.metrics = dict(pl_module.measured["validation"])
             state = pl_module.network.state_dict()
             self.weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
@@ -112,11 +115,47 @@ class KeepWeights(Callback):
         return value < self.value if self.mode is Mode.min else value > self.value
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "value": self.value, "weights": self.weights}
+        return {"epoch": self.epoch, "value": self.value, "metrics": self.metrics, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epoch, self.value = state_dict["epoch"], state_dict["value"]
+        self.metrics = state_dict["metrics"]
         self.weights = state_dict["weights"]
+
+
+class Report(Callback):
+    """Tells a sweep, after each epoch, what validation gives at the epoch that would be kept."""
+
+    def __init__(self, report: ReportEpoch, kept: KeepWeights, checkpoint_name: str) -> None:
+        self._report = report
+        self._kept = kept
+        self._checkpoint_name = checkpoint_name
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        def save(folder: Path) -> None:
+            trainer.save_checkpoint(folder / self._checkpoint_name)
+
+        self._report(trainer.current_epoch + 1, self._kept.metrics, save)
+
+
+class AsConfigured(Callback):
+    """Gives an optimizer the rate and decay of the config: a checkpoint may be that of a trial that had others."""
+
+    def __init__(self, config: OptimizerConfig) -> None:
+        self._config = config
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        rate = self._config.learning_rate
+        assert rate is not None, "a deep family always has a learning rate"
+        schedules = [configured.scheduler for configured in trainer.lr_scheduler_configs]
+        for group in trainer.optimizers[0].param_groups:
+            before = group.get("initial_lr", group["lr"])
+            group["lr"] = group["lr"] * rate / before
+            group["weight_decay"] = self._config.weight_decay
+            if "initial_lr" in group:
+                group["initial_lr"] = rate
+        for schedule in schedules:
+            schedule.base_lrs = [rate for _ in schedule.base_lrs]  # type: ignore[union-attr]
 
 
 class Checkpoints(Callback):

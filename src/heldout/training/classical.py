@@ -12,13 +12,20 @@ from heldout.config.stages import TrainConfig
 from heldout.data.store import Split
 from heldout.models import baselines
 from heldout.training import stop
-from heldout.training.fitted import FitInputs, Fitted, LogMetrics, grouped
+from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch, grouped
 
 MODEL = "model.skops"
 
 
-def fit_baseline(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log: LogMetrics) -> Fitted:
-    """Fits the baseline of `config` on train; its history has one epoch."""
+def fit_baseline(
+    config: TrainConfig,
+    data: FitInputs,
+    seed: int,
+    folder: Path,
+    log: LogMetrics,
+    report: ReportEpoch | None = None,
+) -> Fitted:
+    """Fits the baseline of `config` on train; its history has one epoch, of which `report` is told."""
     assert isinstance(config.model, BaselineConfig)
     started = time.monotonic()
     model = baselines.build(config.model, data.card, seed)
@@ -29,6 +36,8 @@ def fit_baseline(config: TrainConfig, data: FitInputs, seed: int, folder: Path, 
     probabilities = {name: model.predict_proba(split.inputs) for name, split in splits.items()}
     measured = {name: measure(split, probabilities[name]) for name, split in splits.items()}
     log(grouped(measured), 1)
+    if report is not None:
+        report(1, measured["validation"], None)
     model.save(folder / MODEL)
     common = {"epoch": 1, "step": 1, "learning_rate": None, "seconds": seconds}
     return Fitted(

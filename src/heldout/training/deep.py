@@ -26,8 +26,8 @@ from heldout.data.store import Split
 from heldout.models import build, load_weights, save_weights
 from heldout.tasks.classify import BlockSteps, Classify
 from heldout.training import stop
-from heldout.training.callbacks import Checkpoints, FiniteLoss, History, KeepWeights, StopOnSignal
-from heldout.training.fitted import FitInputs, Fitted, LogMetrics
+from heldout.training.callbacks import AsConfigured, Checkpoints, FiniteLoss, History, KeepWeights, Report, StopOnSignal
+from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch
 
 logger = logging.getLogger(__name__)
 # progress is said by our own callbacks; importing Lightning has set its level to INFO
@@ -41,8 +41,19 @@ CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
 
 
-def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log: LogMetrics, name: str) -> Fitted:
+def fit_deep(
+    config: TrainConfig,
+    data: FitInputs,
+    seed: int,
+    folder: Path,
+    log: LogMetrics,
+    name: str,
+    report: ReportEpoch | None = None,
+) -> Fitted:
     """Fits the network of `config` once; goes on from the checkpoint in `folder` if there is one.
+
+    Args:
+        report: told of each epoch; what it raises ends the fit.
 
     Raises:
         Diverged: the loss is no longer a number.
@@ -67,6 +78,8 @@ def fit_deep(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log:
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
     callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), checkpoints, StopOnSignal()]
+    if report is not None:
+        callbacks += [AsConfigured(config.optimizer), Report(report, kept, CHECKPOINT)]
     trainer = _trainer(config, callbacks, folder)
     with _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use

@@ -14,6 +14,10 @@ from heldout.data.store import Split
 
 # logs metrics by name at an epoch
 LogMetrics = Callable[[dict[str, float], int], None]
+# writes a checkpoint into a folder
+SaveCheckpoint = Callable[[Path], None]
+# tells a sweep the epoch, the validation metrics at the epoch that would be kept, and how to save this state
+ReportEpoch = Callable[[int, dict[str, float], SaveCheckpoint | None], None]
 
 
 @dataclass(frozen=True)

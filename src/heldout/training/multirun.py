@@ -27,6 +27,10 @@ class MultirunParent(Callback):
         # MLflow is imported here only: a single run or `--cfg` comes through this module too
         from heldout.tracking import connect
 
+        if "ray_tune_sweeper" in config.hydra.sweeper._target_:
+            # a sweep has a parent of its own, that it goes on with
+            return
+
         name = f"multirun {' '.join(config.hydra.overrides.task)}"
         try:
             parent = connect(_tracking(config)).start_run(name, tags={"heldout.kind": "multirun"})

@@ -43,13 +43,16 @@ class Job:
     run: RunTracker
     # of the start that finishes it, where it was interrupted
     started: datetime
+    # of a cross-validated trial
+    fold: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.config.name} seed {self.seed}"
+        fold = "" if self.fold is None else f" fold {self.fold}"
+        return f"{self.config.name} seed {self.seed}{fold}"
 
 
-def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted) -> None:
+def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_model: bool = True) -> None:
     """The record of a finished fit in `folder`, and its files, model and last metrics in MLflow."""
     run = job.run
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,8 +80,9 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted) -> No
         | {"fit_seconds": fitted.seconds, "parameters": float(fitted.parameters or 0)},
         fitted.kept_epoch,
     )
-    example = {name: values[:EXAMPLE_ROWS] for name, values in data.validation.inputs.items()}
-    run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
+    if log_model:
+        example = {name: values[:EXAMPLE_ROWS] for name, values in data.validation.inputs.items()}
+        run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
     # last: from here on the record counts
     write_record(folder, info)
     for name in (HISTORY_FILE, PREDICTIONS_FILE, CONFIG_FILE, RECORD_FILE):
@@ -106,6 +110,7 @@ def _common(folder: Path, job: Job) -> dict[str, Any]:
         "family": config.model.family,
         "kind": "baseline" if config.is_baseline else "deep",
         "seed": job.seed,
+        **({} if job.fold is None else {"fold": job.fold}),
         "started": job.started.isoformat(timespec="seconds"),
         "task": card.task,
         "classes": card.classes,

@@ -1,6 +1,6 @@
 """Where an unfinished configuration keeps what the next start goes on from.
 
-Below `.heldout/state/<key>`: one folder a seed with its checkpoint and, once fitted, its record. The key is a hash of
+Below `.heldout/state/<key>`: one folder a fit with its checkpoint and, once fitted, its record. The key is a hash of
 config, data and code, so that only the very same work is ever continued. The folder is removed when all is done.
 """
 
@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,17 +52,17 @@ class RunState:
             file.flush()
             yield
 
-    def seed_folder(self, seed: int) -> Path:
-        folder = self.folder / f"seed-{seed}"
+    def fit_folder(self, fit: str) -> Path:
+        folder = self.folder / fit
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def record_folder(self, seed: int) -> Path:
-        return self.seed_folder(seed) / "record"
+    def record_folder(self, fit: str) -> Path:
+        return self.fit_folder(fit) / "record"
 
-    def is_done(self, seed: int) -> bool:
-        """Whether this seed ended, well or not, in an earlier start."""
-        return (self.record_folder(seed) / RECORD_FILE).is_file()
+    def is_done(self, fit: str) -> bool:
+        """Whether this fit ended, well or not, in an earlier start."""
+        return (self.record_folder(fit) / RECORD_FILE).is_file()
 
     def run_id(self, name: str) -> str | None:
         """The MLflow run that an earlier start began under this name."""
@@ -81,13 +81,13 @@ class RunState:
         runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return runs
 
-    def deliver(self, seeds: list[int], out: Path) -> list[Path]:
-        """Copies the records to `out`, one folder a seed, and removes the state."""
+    def deliver(self, fits: Sequence[str], out: Path) -> list[Path]:
+        """Copies the records to `out`, one folder a fit, and removes the state."""
         records = []
-        for seed in seeds:
-            target = out / f"seed-{seed}"
+        for fit in fits:
+            target = out / fit
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(self.record_folder(seed), target)
+            shutil.copytree(self.record_folder(fit), target)
             records.append(target)
         self.discard()
         return records

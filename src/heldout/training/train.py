@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,23 +20,52 @@ from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.errors import RunRefused
 from heldout.training import stop
 from heldout.training.errors import Diverged, Interrupted
-from heldout.training.fitted import FitInputs, Fitted, LogMetrics
+from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch
+from heldout.training.folds import check_folds, fold_splits
 from heldout.training.identity import Identity, identify
 from heldout.training.multirun import PARENT_VARIABLE
 from heldout.training.outcome import Job, write_failure, write_outcome
 from heldout.training.prepared import Prepared, find_or_prepare
 from heldout.training.state import RunState
+from heldout.training.trial import OUTCOME_TAG, Fit, Trial, fits_of
 
 logger = logging.getLogger(__name__)
 
+# of a trial, in its own folder
+TRIAL_STATE = "state"
 
-def train(config: TrainConfig) -> list[Record]:
+
+@dataclass(frozen=True)
+class _Work:
+    """A configuration to be fitted, and with what."""
+
+    config: TrainConfig
+    prepared: Prepared
+    identity: Identity
+    state: RunState
+    tracking: Tracking
+    trial: Trial | None
+
+    @property
+    def fits(self) -> list[Fit]:
+        return fits_of(self.config.seeds, self.trial)
+
+    @property
+    def is_one_run(self) -> bool:
+        """Whether one run in MLflow says all: that of a trial that fits once."""
+        return self.trial is not None and len(self.fits) == 1
+
+
+def train(config: TrainConfig, trial: Trial | None = None) -> list[Record]:
     """Fits `config` once for each of its seeds; the command line, DVC, tests and sweeps all come through here.
 
     A seed whose loss diverges ends as a failed run, and the others go on.
 
+    Args:
+        trial: what a sweep wants to be told; without, the training stands for itself.
+
     Returns:
-        The records, in the order of the seeds, in `config.out`.
+        The records, in the order of the seeds, and of the folds of a cross-validated trial, in `config.out`.
 
     Raises:
         UserError: the data, the tracking address or a combination of settings cannot be used.
@@ -41,61 +73,68 @@ def train(config: TrainConfig) -> list[Record]:
     """
     if config.out is None:
         raise ValueError("config.out is not set; expected the folder for the records")
+    if trial is not None and trial.folds is not None:
+        check_folds(config.data.split.method, trial.folds)
     prepared = find_or_prepare(config.data, config.prepared)
     # before anything is begun: damaged data leave no trace
-    data = _fit_inputs(config, prepared)
+    _fit_inputs(config, prepared, trial, 0)
     identity = identify(config, prepared)
-    state = RunState(identity.key)
+    # a trial is known by its folder: its values may change while it runs
+    state = RunState(identity.key) if trial is None else RunState(TRIAL_STATE, Path(config.out))
     with stop.noting(), state.locked():
-        if config.resume is Resume.never:
+        if config.resume is Resume.never and trial is None:
             state.discard()
-        tracking = connect(config.tracking)
-        _fit_all(config, prepared, data, identity, state, tracking)
-        return [Record.load(path) for path in state.deliver(config.seeds, Path(config.out))]
+        work = _Work(config, prepared, identity, state, connect(config.tracking), trial)
+        _fit_all(work)
+        return [Record.load(path) for path in state.deliver([fit.name for fit in work.fits], Path(config.out))]
 
 
-def _fit_all(
-    config: TrainConfig,
-    prepared: Prepared,
-    data: FitInputs,
-    identity: Identity,
-    state: RunState,
-    tracking: Tracking,
-) -> None:
-    parent = _start(
-        tracking, state, "parent", config.name, os.environ.get(PARENT_VARIABLE), identity, system_metrics=False
-    )
+def _fit_all(work: _Work) -> None:
+    parent = None if work.is_one_run else _start_parent(work)
+    records: list[Record] = []
     try:
-        for seed in config.seeds:
-            if state.is_done(seed):
-                logger.info("%s  seed %d was finished before", config.name, seed)
-                continue
-            stop.obey()
-            _fit_seed(config, prepared, data, identity, state, tracking, parent, seed)
-        records = [Record.load(state.record_folder(seed)) for seed in config.seeds]
-        _summarise(parent, records, identity)
+        for number, fit in enumerate(work.fits, start=1):
+            if work.state.is_done(fit.name):
+                logger.info("%s  %s was finished before", work.config.name, fit.title)
+            else:
+                stop.obey()
+                _fit_once(work, parent, fit)
+            records.append(Record.load(work.state.record_folder(fit.name)))
+            if work.trial is not None and not work.is_one_run:
+                _report_mean(work.trial, number, records)
+        if parent is not None:
+            _summarise(parent, records, work)
     except BaseException as error:
-        parent.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED", error)
+        if parent is not None:
+            _break_off(parent, error, work.trial)
         raise
 
 
+def _start_parent(work: _Work) -> RunTracker:
+    trial = work.trial
+    tags = {"heldout.kind": "trial", **trial.tags} if trial else {}
+    name = f"trial {trial.number}" if trial else work.config.name
+    return _start(work, "parent", name, os.environ.get(PARENT_VARIABLE), tags, system_metrics=False)
+
+
 def _start(
-    tracking: Tracking,
-    state: RunState,
+    work: _Work,
     key: str,
     name: str,
     parent: RunTracker | str | None,
-    identity: Identity,
-    tags: dict[str, str] | None = None,
+    tags: Mapping[str, str],
     system_metrics: bool = True,
 ) -> RunTracker:
+    state, trial = work.state, work.trial
     start = partial(
-        tracking.start_run,
+        work.tracking.start_run,
         name,
         parent=parent,
-        tags={**identity.tags, **(tags or {})},
-        params=identity.content,
+        tags={**work.identity.tags, **tags},
+        params=work.identity.content,
         system_metrics=system_metrics,
+        # the run of a trial is found again even when its process was killed before it could note its id
+        token=None if trial is None else f"{os.environ.get(PARENT_VARIABLE)}/{trial.number}/{key}",
     )
     try:
         tracker = start(resume_run_id=state.run_id(key))
@@ -108,56 +147,104 @@ def _start(
     return tracker
 
 
-def _fit_seed(
-    config: TrainConfig,
-    prepared: Prepared,
-    data: FitInputs,
-    identity: Identity,
-    state: RunState,
-    tracking: Tracking,
-    parent: RunTracker,
-    seed: int,
-) -> None:
-    tags = {"heldout.kind": "run", "heldout.seed": str(seed)}
-    run = _start(tracking, state, f"seed-{seed}", f"{config.name} seed {seed}", parent, identity, tags)
-    job = Job(config, prepared, identity, seed, run, datetime.now(UTC))
-    record = state.record_folder(seed)
+def _start_fit(work: _Work, parent: RunTracker | None, fit: Fit) -> RunTracker:
+    tags = {"heldout.kind": "run", "heldout.seed": str(fit.seed)}
+    trial = work.trial
+    if trial is None or parent is not None:
+        return _start(work, fit.name, f"{work.config.name} {fit.title}", parent, tags)
+    tags |= {"heldout.kind": "trial", **trial.tags}
+    run = _start(work, fit.name, f"trial {trial.number}", os.environ.get(PARENT_VARIABLE), tags)
+    run.set_tags({OUTCOME_TAG: "running"})
+    return run
+
+
+def _fit_once(work: _Work, parent: RunTracker | None, fit: Fit) -> None:
+    run = _start_fit(work, parent, fit)
+    job = Job(work.config, work.prepared, work.identity, fit.seed, run, datetime.now(UTC), fit.fold)
+    record, folder = work.state.record_folder(fit.name), work.state.fit_folder(fit.name)
+    trial = work.trial
     try:
-        run.log_dataset(prepared.card, prepared.folder)
-        fitted = fit(config, data, seed, state.seed_folder(seed), run.log_metrics, job.name)
-        write_outcome(record, job, data, fitted)
+        run.log_dataset(work.prepared.card, work.prepared.folder)
+        data = _fit_inputs(work.config, work.prepared, trial, fit.fold or 0)
+        report = None
+        if trial is not None and work.is_one_run:
+            _take_up(trial, folder, run)
+            report = trial.report
+        fitted = fit_one(work.config, data, fit.seed, folder, run.log_metrics, job.name, report)
+        write_outcome(record, job, data, fitted, log_model=trial is None or trial.log_models)
     except Diverged as error:
         write_failure(record, job, str(error))
-        run.finish("FAILED", error)
+        _break_off(run, error, trial)
     except BaseException as error:
-        killed = isinstance(error, (Interrupted, KeyboardInterrupt))
-        run.finish("KILLED" if killed else "FAILED", error)
+        _break_off(run, error, trial)
         raise
     else:
+        if trial is not None:
+            run.set_tags({OUTCOME_TAG: "finished"})
         run.finish("FINISHED")
 
 
-def fit(config: TrainConfig, data: FitInputs, seed: int, folder: Path, log: LogMetrics, name: str) -> Fitted:
+def _take_up(trial: Trial, folder: Path, run: RunTracker) -> None:
+    """Goes on from the checkpoint that the sweep keeps of this trial, or of the one whose state it takes over."""
+    if trial.checkpoint is not None:
+        shutil.copytree(trial.checkpoint, folder, dirs_exist_ok=True)
+    if trial.changes_values:
+        numbers = {key: value for key, value in trial.params.items() if isinstance(value, int | float)}
+        run.log_metrics({f"searched/{key}": float(value) for key, value in numbers.items()}, trial.start_epoch)
+
+
+def _break_off(run: RunTracker, error: BaseException, trial: Trial | None) -> None:
+    if trial is not None and isinstance(error, trial.pruned):
+        run.set_tags({OUTCOME_TAG: "pruned"})
+        run.finish("KILLED")
+        return
+    killed = isinstance(error, (Interrupted, KeyboardInterrupt))
+    if trial is not None:
+        run.set_tags({OUTCOME_TAG: "interrupted" if killed else "failed"})
+    run.finish("KILLED" if killed else "FAILED", error)
+
+
+def _report_mean(trial: Trial, number: int, records: list[Record]) -> None:
+    finished = [record for record in records if record.info["status"] == "finished"]
+    if finished:
+        values = {
+            metric: statistics.fmean(_kept(record, "validation", metric) for record in finished)
+            for metric in ("loss", "accuracy")
+        }
+        trial.report(number, values, None)
+
+
+def fit_one(
+    config: TrainConfig,
+    data: FitInputs,
+    seed: int,
+    folder: Path,
+    log: LogMetrics,
+    name: str,
+    report: ReportEpoch | None = None,
+) -> Fitted:
     """One fit of a network or a baseline, with what is imported only for it."""
     if config.is_baseline:
         from heldout.training.classical import fit_baseline
 
-        return fit_baseline(config, data, seed, folder, log)
+        return fit_baseline(config, data, seed, folder, log, report)
     from heldout.training.deep import fit_deep
 
-    return fit_deep(config, data, seed, folder, log, name)
+    return fit_deep(config, data, seed, folder, log, name, report)
 
 
-def _fit_inputs(config: TrainConfig, prepared: Prepared) -> FitInputs:
+def _fit_inputs(config: TrainConfig, prepared: Prepared, trial: Trial | None, fold: int) -> FitInputs:
     train = read_split(prepared.folder, "train")
     validation = read_split(prepared.folder, "validation")
+    if trial is not None and trial.folds is not None:
+        train, validation = fold_splits(train, validation, trial.folds, fold)
     # the same examples for every seed and family, so that gaps are comparable
     rows = fixed_subset(len(train), config.trainer.train_subset or len(validation))
     subset = Split(train.ids[rows], {name: values[rows] for name, values in train.inputs.items()}, train.target[rows])
     return FitInputs(prepared.card, train, subset, validation)
 
 
-def _summarise(parent: RunTracker, records: list[Record], identity: Identity) -> None:
+def _summarise(parent: RunTracker, records: list[Record], work: _Work) -> None:
     finished = [record for record in records if record.info["status"] == "finished"]
     for metric in ("loss", "accuracy"):
         for split in ("train", "validation"):
@@ -169,7 +256,9 @@ def _summarise(parent: RunTracker, records: list[Record], identity: Identity) ->
                 parent.log_metrics({f"std/{split}_{metric}": statistics.stdev(values)}, 0)
     if finished:
         parent.log_metrics({"fit_seconds": statistics.fmean(record.info["fit_seconds"] for record in finished)}, 0)
-    parent.log_text(identity.config_text, "config.yaml")
+    parent.log_text(work.identity.config_text, "config.yaml")
+    if work.trial is not None:
+        parent.set_tags({OUTCOME_TAG: "finished" if finished else "failed"})
     parent.finish("FINISHED" if finished else "FAILED", None if finished else "all runs failed")
 
 

@@ -29,4 +29,4 @@ class SweepCallback:
         """The process was told to end, or an error ended it; no trial runs any more."""
 
     def on_sweep_end(self, sweep: Sweep) -> None:
-        """All trials have ended and the tables are written; Ray runs no more."""
+        """All trials have ended and the tables are written. Ray runs still, unless there was nothing left to run."""

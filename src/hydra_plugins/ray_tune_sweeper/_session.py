@@ -29,13 +29,14 @@ class TrialInfo:
     """What a task function may know of the trial it is.
 
     job: the job number. sweep: name of the sweep. params: the searched keys and their values. checkpoint: folder
-    written by a `save` given to `report`, to go on from; None at a first start.
+    written by a `save` given to `report`, to go on from; None at a first start. step: of that checkpoint, else 0.
     """
 
     job: int
     sweep: str
     params: Params
     checkpoint: Path | None
+    step: int = 0
 
 
 @dataclass

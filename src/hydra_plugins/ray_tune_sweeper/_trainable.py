@@ -165,7 +165,9 @@ class Runner:
         payload = self._payload
         # a checkpoint that only counts steps, as of a task that gives none, is none
         files = [p for p in self._checkpoint.iterdir() if p.name != STEP_FILE] if self._checkpoint else []
-        info = TrialInfo(self._job, payload.name, self._params, self._checkpoint if files else None)
+        info = TrialInfo(
+            self._job, payload.name, self._params, self._checkpoint if files else None, self._last_step if files else 0
+        )
         self._session = Session(info, self._run_task, payload.lockstep)
         if payload.trial_seconds is not None:
             self._deadline = time.monotonic() + payload.trial_seconds

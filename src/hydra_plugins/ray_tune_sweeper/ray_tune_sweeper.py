@@ -11,7 +11,6 @@ from typing import Any
 from hydra.core.singleton import Singleton
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
 from hydra_plugins.ray_tune_sweeper import _config
 from hydra_plugins.ray_tune_sweeper._callback import SweepCallback
 from hydra_plugins.ray_tune_sweeper._config import RayTuneSweeperConf, Resume
@@ -94,21 +93,29 @@ class RayTuneSweeper(Sweeper):
         check_settings(settings.resources, settings.restarts)
         sampler = build_sampler(settings.searcher, sweep.space, settings.objective.mode, sweep.trials)
         target = _target(settings)
-        callbacks = [instantiate(callback) for callback in settings.callbacks.values()]
+        # Hydra has made them when it made this
+        callbacks = list(self._given.get("callbacks", {}).values())
         with _told(callbacks, sweep):
             if _run.is_unfinished(sweep, target):
-                with running_ray(settings.cluster, settings.resources) as ray:
+                with running_ray(settings.cluster, settings.resources):
                     for callback in callbacks:
                         callback.on_sweep_start(sweep)
-                    self._run_trials(sweep, sampler, target, callbacks, ray)
-            sweep.write_tables()
-            _run.check_outcome(sweep)
-            log.info("%s", _run.describe_best(sweep))
+                    self._run_trials(sweep, sampler, target, callbacks)
+                    self._end(sweep, callbacks)
+            else:
+                self._end(sweep, callbacks)
+
+    def _end(self, sweep: Sweep, callbacks: Sequence[SweepCallback]) -> None:
+        from hydra_plugins.ray_tune_sweeper import _run
+
+        sweep.write_tables()
+        _run.check_outcome(sweep)
+        log.info("%s", _run.describe_best(sweep))
         for callback in callbacks:
             callback.on_sweep_end(sweep)
 
     def _run_trials(
-        self, sweep: Sweep, sampler: Any, target: int | None, callbacks: Sequence[SweepCallback], ray: Any
+        self, sweep: Sweep, sampler: Any, target: int | None, callbacks: Sequence[SweepCallback]
     ) -> None:
         from hydra_plugins.ray_tune_sweeper import _run
         from hydra_plugins.ray_tune_sweeper._storage import check_storage, is_address

@@ -1,0 +1,1 @@
+"""Sweeps: `-m` on Ray Tune, with trials that are Heldout trainings."""

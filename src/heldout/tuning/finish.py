@@ -1,0 +1,1 @@
+def finish(sweep, config, parent): pass

@@ -1,0 +1,110 @@
+"""The run of a sweep in MLflow, and the ends of its children."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from heldout.config.stages import TrainConfig
+from heldout.tracking import RunTracker, Tracking, connect
+from heldout.tracking.errors import RunRefused
+from heldout.tracking.tracker import Status as RunStatus
+from heldout.training.trial import OUTCOME_TAG, TRIAL_TAG
+from hydra_plugins.ray_tune_sweeper import Status, Sweep, Trial
+
+logger = logging.getLogger(__name__)
+
+RUN_FILE = "mlflow.json"
+# MLflow knows no pruned runs: it is killed there, and the tag says why
+RUN_STATUS: dict[Status, RunStatus] = {
+    Status.finished: "FINISHED",
+    Status.pruned: "KILLED",
+    Status.failed: "FAILED",
+    Status.running: "KILLED",
+    Status.waiting: "KILLED",
+}
+
+
+class SweepParent:
+    """The parent run. Made by `begin`."""
+
+    def __init__(self, tracking: Tracking, run: RunTracker) -> None:
+        self.tracking = tracking
+        self.run = run
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    @classmethod
+    def begin(cls, sweep: Sweep, config: TrainConfig) -> SweepParent:
+        """Begins the run of a sweep, or goes on with that of its earlier start."""
+        tracking = connect(config.tracking)
+        file = sweep.directory / RUN_FILE
+        known = json.loads(file.read_text(encoding="utf-8"))["run_id"] if file.is_file() else None
+        tags = {"heldout.kind": "sweep", "heldout.sweep": sweep.name, "heldout.data": config.data.name}
+        params = {
+            "sweep": {key: value for key, value in _described(sweep).items()},
+            "space": sweep.space.to_plain(),
+        }
+        name = f"sweep {sweep.name}"
+        try:
+            run = tracking.start_run(name, resume_run_id=known, tags=tags, params=params, system_metrics=False)
+        except RunRefused as error:
+            if known is None:
+                raise
+            logger.warning("%s; the sweep goes on as a new run", error)
+            run = tracking.start_run(name, tags=tags, params=params, system_metrics=False)
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps({"run_id": run.run_id}), encoding="utf-8")
+        partial.replace(file)
+        return cls(tracking, run)
+
+    def close_trial(self, trial: Trial) -> None:
+        """Ends the run of a trial that has ended, where the trial could not."""
+        self.close_trials([trial])
+
+    def close_trials(self, trials: Sequence[Trial]) -> None:
+        """Ends every run of a trial that is still RUNNING, as the sweep knows it ended."""
+        by_number = {str(trial.job): trial for trial in trials}
+        for child in self.tracking.children(self.run_id):
+            trial = by_number.get(child.tags.get(TRIAL_TAG, ""))
+            if trial is None or child.status != "RUNNING":
+                continue
+            run = self.tracking.find(child.run_id, keeps_status=False)
+            if run is not None:
+                outcome = str(trial.status) if trial.status in _ENDED else "interrupted"
+                run.set_tags({OUTCOME_TAG: outcome})
+                run.finish(RUN_STATUS[trial.status], trial.error)
+
+    def runs_of_trials(self) -> dict[int, str]:
+        """The ids of the children by trial."""
+        return {
+            int(child.tags[TRIAL_TAG]): child.run_id
+            for child in self.tracking.children(self.run_id)
+            if TRIAL_TAG in child.tags
+        }
+
+    def end(self, status: RunStatus, error: str | BaseException | None = None) -> None:
+        self.run.finish(status, error)
+
+
+_ENDED = frozenset({Status.finished, Status.pruned, Status.failed})
+
+
+def _described(sweep: Sweep) -> dict[str, object]:
+    settings = sweep.settings
+    return {
+        "searcher": settings.searcher.name,
+        "scheduler": settings.scheduler.name,
+        "objective": f"{settings.objective.mode.name} {settings.objective.metric}",
+        "trials": settings.trials,
+        "folder": _relative(sweep.directory),
+    }
+
+
+def _relative(path: Path) -> str:
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()
