@@ -94,8 +94,6 @@ def _prepare_process(payload: Payload) -> None:
     from hydra.core.singleton import Singleton
     from hydra.core.utils import setup_globals
 
-    with contextlib.suppress(FileNotFoundError):  # another node may not have it
-        os.chdir(payload.working_directory)
     setup_globals()
     Singleton.set_state(payload.singletons)
     os.environ.update(payload.environment)
@@ -163,6 +161,9 @@ class Runner:
 
     def _start(self) -> None:
         payload = self._payload
+        with contextlib.suppress(FileNotFoundError):  # another node may not have it
+            # Tune goes into a folder of its own with each trial
+            os.chdir(payload.working_directory)
         # a checkpoint that only counts steps, as of a task that gives none, is none
         files = [p for p in self._checkpoint.iterdir() if p.name != STEP_FILE] if self._checkpoint else []
         info = TrialInfo(
