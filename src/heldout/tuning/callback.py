@@ -61,12 +61,6 @@ class HeldoutSweep(SweepCallback):
 
 def _base_config(sweep: Sweep) -> TrainConfig:
     """The config of the sweep without what is searched."""
-    from omegaconf import OmegaConf, open_dict
-
-    config = sweep.config.copy()
-    with open_dict(config):
-        config.pop("hydra")
-    OmegaConf.resolve(config)
-    typed = to_stage(config)
+    typed = to_stage(sweep.compose({}))
     assert isinstance(typed, TrainConfig)
     return typed

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.config_loader import ConfigLoader
 from hydra_plugins.ray_tune_sweeper._config import Mode, RayTuneSweeperConf
 from hydra_plugins.ray_tune_sweeper._journal import Journal, Status, Trial
 from hydra_plugins.ray_tune_sweeper._space import Params, Space, Value
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 # what the plugin keeps of a sweep, below its folder
 STATE_FOLDER = ".sweep"
@@ -26,7 +27,7 @@ class Sweep:
 
     directory: holds the outputs of trial N in the folder N. environment: variables that every trial gets; callbacks
     may add some in `on_sweep_start`. columns: what callbacks know of trials, by job and name, for trials.parquet.
-    config: the whole config, `hydra` included, that the sweep was started with.
+    config: the whole config, `hydra` included, that the sweep was started with. loader: Hydra's, for `compose`.
     """
 
     name: str
@@ -36,12 +37,20 @@ class Sweep:
     config: DictConfig
     journal: Journal
     is_resumed: bool
+    loader: ConfigLoader
     environment: dict[str, str] = field(default_factory=dict)
     columns: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def trials(self) -> list[Trial]:
         return self.journal.trials
+
+    def compose(self, params: Params) -> DictConfig:
+        """The application's config with these values of the searched keys, without `hydra`."""
+        config = self.loader.load_sweep_config(self.config, self.space.overrides(params))
+        with open_dict(config):
+            config.pop("hydra")
+        return config
 
     def folder(self, job: int) -> Path:
         return self.directory / str(job)
@@ -68,7 +77,7 @@ class Sweep:
 
     def write_best(self, params: Params, **evidence: Any) -> None:
         """best.yaml: the searched keys with the values to take, and where they come from."""
-        content = {"params": {key: typed(value) for key, value in params.items()}, **evidence}
+        content = {"params": {key: plain(value) for key, value in params.items()}, **evidence}
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (self.directory / BEST_FILE).write_text(text, encoding="utf-8")
 
@@ -90,7 +99,7 @@ class Sweep:
         return pa.table(columns)
 
 
-def typed(value: Value) -> Any:
+def plain(value: Value) -> Any:
     """A value as YAML reads it: 16 and not '16'."""
     if not isinstance(value, str):
         return value
@@ -104,11 +113,11 @@ def typed(value: Value) -> Any:
 
 def _column(pa: Any, values: list[Value | None]) -> Any:
     # numbers where all are numbers, else the text of the overrides
-    plain = [None if value is None else typed(value) for value in values]
-    if all(value is None or type(value) is int for value in plain):
-        return pa.array(plain, pa.int64())
-    if all(value is None or type(value) in (int, float) for value in plain):
-        return pa.array([None if v is None else float(v) for v in plain], pa.float64())
+    numbers = [None if value is None else plain(value) for value in values]
+    if all(value is None or type(value) is int for value in numbers):
+        return pa.array(numbers, pa.int64())
+    if all(value is None or type(value) in (int, float) for value in numbers):
+        return pa.array([None if v is None else float(v) for v in numbers], pa.float64())
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 

@@ -68,7 +68,7 @@ class RayTuneSweeper(Sweeper):
             resumed = check_identity(directory / STATE_FOLDER, given, settings.name)
             OmegaConf.save(self.config, directory / "multirun.yaml")
             journal = Journal(directory / STATE_FOLDER / "journal.jsonl")
-            sweep = Sweep(settings.name, directory, settings, space, self.config, journal, resumed)
+            sweep = Sweep(settings.name, directory, settings, space, self.config, journal, resumed, loader)
             try:
                 self._run(sweep)
             finally:

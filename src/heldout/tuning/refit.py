@@ -1,0 +1,83 @@
+"""The best trials, fitted again with seeds that no trial has had."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heldout.config.compose import to_stage
+from heldout.config.stages import Resume, TrainConfig
+from heldout.record import Record, find_records
+from hydra_plugins.ray_tune_sweeper import Sweep, Trial, running_ray
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "refits"
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A trial and the records of its fits with fresh seeds; those that diverged are among them."""
+
+    trial: Trial
+    folder: Path
+
+    @property
+    def records(self) -> list[Record]:
+        return [Record.load(path) for path in find_records(self.folder)]
+
+
+def refit_best(sweep: Sweep, config: TrainConfig, parent_run_id: str) -> list[Refit]:
+    """Fits the best finished trials again, as many at once as the resources allow; those that are there are kept.
+
+    Raises:
+        UserError: as a training.
+    """
+    settings = config.sweep.refit
+    refits = [Refit(t, sweep.directory / FOLDER / f"trial-{t.job}") for t in sweep.ranked()[: settings.top]]
+    missing = [refit for refit in refits if not _is_complete(refit, settings.seeds)]
+    if not missing:
+        return refits
+    logger.info("%s: the best %d trials are fitted again with seeds %s", sweep.name, len(refits), settings.seeds)
+    with running_ray(sweep.settings.cluster, sweep.settings.resources) as ray:
+        resources = config.sweep.resources
+        run = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=config.sweep.restarts)(_run)
+        here = str(Path.cwd())
+        jobs = [run.remote(_config_of(sweep, refit, settings.seeds), parent_run_id, here) for refit in missing]
+        try:
+            ray.get(jobs)
+        except ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from None
+    return refits
+
+
+def _config_of(sweep: Sweep, refit: Refit, seeds: list[int]) -> TrainConfig:
+    config = to_stage(sweep.compose(refit.trial.params))
+    assert isinstance(config, TrainConfig)
+    config.seeds = list(seeds)
+    config.name = f"{sweep.name} trial {refit.trial.job}"
+    config.out = str(refit.folder)
+    config.resume = Resume.auto
+    return config
+
+
+def _is_complete(refit: Refit, seeds: list[int]) -> bool:
+    if not refit.folder.is_dir():
+        return False
+    return {record.info["seed"] for record in refit.records} >= set(seeds)
+
+
+def _run(config: Any, parent_run_id: str, working_directory: str) -> None:
+    """In a worker of Ray."""
+    import os
+
+    from heldout.app import configure_logging
+    from heldout.training.multirun import PARENT_VARIABLE
+    from heldout.training.train import train
+
+    os.chdir(working_directory)
+    os.environ[PARENT_VARIABLE] = parent_run_id
+    configure_logging()
+    train(config)
