@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     profile = commands.add_parser("profile", help="choose which data sets and models the pipeline runs")
     profile.add_argument("name", help="a file of conf/matrix, without .yaml")
     profile.set_defaults(run=_profile)
+    sweep = commands.add_parser("sweep", help="run a sweep of conf/matrix.yaml, or what is left of it")
+    sweep.add_argument("name", help="its name there")
+    sweep.set_defaults(run=_sweep)
     verify = commands.add_parser("verify", help="recompute the hashes of a run and say what differs")
     verify.add_argument("record", metavar="RUN", help="folder of a record, or an MLflow run id")
     verify.set_defaults(run=_verify)
@@ -150,6 +153,12 @@ def _profile(options: argparse.Namespace, rest: list[str]) -> int:
     count = select_profile(options.name)
     sys.stdout.write(f"conf/matrix.yaml is now the profile '{options.name}', {count} runs. Next: make repro\n")
     return 0
+
+
+def _sweep(options: argparse.Namespace, rest: list[str]) -> int:
+    from heldout.tuning.named import run_named
+
+    return run_named(options.name)
 
 
 def _verify(options: argparse.Namespace, rest: list[str]) -> int:

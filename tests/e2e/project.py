@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 from tests.conftest import ROOT
 
 # what the pipeline needs; tests and docs are no part of it
-PARTS = ("conf", "pipelines", "src", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "pyproject.toml")
+PARTS = ("conf", "pipelines", "src", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "pyproject.toml", "tuned")
 OUTPUTS = ("snapshots", "data", "runs", "records", "comparisons", "report")
 SET_ELSEWHERE = ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "HELDOUT_CONF", "HELDOUT_MULTIRUN_PARENT", "HELDOUT_WARM")
 
@@ -43,6 +43,7 @@ class Project:
             "ordered": {"data": ["digits"], "model": models},
             "tables": {"data": [], "model": []},
             "overrides": overrides,
+            "sweeps": {},
         }
         (self.root / "conf" / "matrix.yaml").write_text(yaml.safe_dump(matrix))
         for command in ("init --quiet", "config user.name Tester", "config user.email tester@example.com"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from heldout.config.errors import ConfigError, closest, explain, listed
 from heldout.config.model import BaselineConfig
 from heldout.config.store import STAGES
 from heldout.config.training import AdamWConfig, ConstantConfig, TrainerConfig
+from heldout.config.tuned import FOLDER as TUNED
+from heldout.config.tuned import SUFFIX, NamedSweep, best_overrides
 
 # all of them once more, for `dvc params diff`: as params of their stages they would be most of dvc.lock, which DVC
 # reads at every start
@@ -48,6 +50,12 @@ class Matrix:
     ordered: Pairs
     tables: Pairs
     overrides: list[str]
+    # whose results are trained, and compared with the others, as `NAME_tuned`
+    sweeps: dict[str, NamedSweep] = field(default_factory=dict)
+
+    def tuned(self, data: str) -> list[str]:
+        """The names of the trainings on a data set that take what a sweep has found."""
+        return [f"{name}{SUFFIX}" for name, sweep in self.sweeps.items() if sweep.data == data]
 
 
 def read_matrix(path: Path) -> Matrix:
@@ -64,6 +72,11 @@ def read_matrix(path: Path) -> Matrix:
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
     assert isinstance(matrix, Matrix)
+    for name, sweep in matrix.sweeps.items():
+        if sweep.data not in matrix.data:
+            raise ConfigError(
+                f"{path}: sweeps.{name}.data={sweep.data}: expected one of the data sets of the matrix, {matrix.data}."
+            )
     used = [*matrix.ordered.data, *matrix.tables.data]
     if sorted(used) != sorted(matrix.data):
         raise ConfigError(
@@ -109,12 +122,22 @@ def _snapshots(matrix: Matrix) -> Iterator[tuple[tuple[str, str], dict[str, Any]
                 run = [f"data={data}", f"model={model}", f"prepared=data/prepared/{data}", f"out=runs/{data}/{model}"]
                 name = f"name={data}-{model}"
                 yield _snapshot("train", f"{data}-{model}", [*run, name, *matrix.overrides])
-            only = f"only=[{','.join(pairs.model)}]"
+            only = f"only=[{','.join([*pairs.model, *matrix.tuned(data)])}]"
             prepared = f"prepared=data/prepared/{data}"
             yield _snapshot("evaluate", data, [f"runs=runs/{data}", f"out=records/{data}", prepared, only])
             yield _snapshot("compare", data, [f"records=records/{data}", f"out=comparisons/{data}", only])
+    yield from _tuned(matrix)
     comparisons = ",".join(f"comparisons/{data}" for data in matrix.data)
     yield _snapshot("report", "report", [f"comparisons=[{comparisons}]"])
+
+
+def _tuned(matrix: Matrix) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for name, sweep in matrix.sweeps.items():
+        run = f"{name}{SUFFIX}"
+        found = best_overrides(conf_dir().parent / TUNED / name)
+        places = [f"prepared=data/prepared/{sweep.data}", f"out=runs/{sweep.data}/{run}", f"name={run}"]
+        chosen = [f"data={sweep.data}", f"model={sweep.model}", *matrix.overrides, *sweep.for_training]
+        yield _snapshot("train", run, [*chosen, *places, *found])
 
 
 def _snapshot(stage: str, name: str, overrides: list[str]) -> tuple[tuple[str, str], dict[str, Any]]:
@@ -172,4 +195,4 @@ def select_profile(name: str) -> int:
         )
     matrix = read_matrix(folder / "matrix" / f"{name}.yaml")
     current.write_text(profiles[name], encoding="utf-8")
-    return sum(len(pairs.data) * len(pairs.model) for pairs in (matrix.ordered, matrix.tables))
+    return sum(len(pairs.data) * len(pairs.model) for pairs in (matrix.ordered, matrix.tables)) + len(matrix.sweeps)

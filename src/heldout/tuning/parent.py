@@ -46,7 +46,7 @@ class SweepParent:
         known = json.loads(file.read_text(encoding="utf-8"))["run_id"] if file.is_file() else None
         tags = {"heldout.kind": "sweep", "heldout.sweep": sweep.name, "heldout.data": config.data.name}
         params = {
-            "sweep": {key: value for key, value in _described(sweep).items()},
+            "sweep": _described(sweep),
             "space": sweep.space.to_plain(),
         }
         name = f"sweep {sweep.name}"
