@@ -33,9 +33,9 @@ TRIAL_COLUMNS = {
     "started": _NUMBER,
     "ended": _NUMBER,
     "error": _TEXT,
-    "run_id": _TEXT,
-    "record": _TEXT,
 }
+# what sweeps of other programs may lack
+OPTIONAL_COLUMNS = {"run_id": _TEXT, "record": _TEXT}
 REPORT_COLUMNS = {"trial": "integer", "step": "integer", "seconds": _NUMBER, "objective": _NUMBER}
 # what sweep.json must hold, and of which type
 REQUIRED: dict[str, type] = {
@@ -98,7 +98,7 @@ def read_sweep(folder: Path | str) -> Sweep:
     """Read the folder of a sweep; raises SweepFilesError that names the file, what is wrong and what was expected."""
     folder = Path(folder)
     info = _read_info(folder / SWEEP_FILE)
-    trials = _read_table(folder / TRIALS_FILE, TRIAL_COLUMNS).sort_values("trial", ignore_index=True)
+    trials = _read_table(folder / TRIALS_FILE, TRIAL_COLUMNS, OPTIONAL_COLUMNS).sort_values("trial", ignore_index=True)
     reports = _read_table(folder / REPORTS_FILE, REPORT_COLUMNS).sort_values(["trial", "step"], ignore_index=True)
     _check_trials(trials, folder / TRIALS_FILE)
     _check_refits(info["refits"], info.get("winner"), set(trials["trial"]), folder / SWEEP_FILE)
@@ -169,7 +169,7 @@ def _check_trials(trials: pd.DataFrame, file: Path) -> None:
         raise SweepFilesError(f"{file} has the status {unknown[0]!r}; expected one of {', '.join(STATUSES)}")
 
 
-def _read_table(file: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+def _read_table(file: Path, columns: Mapping[str, str], optional: Mapping[str, str] | None = None) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -182,13 +182,15 @@ def _read_table(file: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise SweepFilesError(f"{file} is no readable Parquet file: {error}") from error
-    for name, kind in columns.items():
-        if name not in table.column_names:
+    for name, kind in {**columns, **(optional or {})}.items():
+        if name not in table.column_names and name in columns:
             raise SweepFilesError(f"{file} lacks the column {name!r}; it has {', '.join(table.column_names)}")
-        if not _is(kind, table.schema.field(name).type):
-            given = table.schema.field(name).type
+        given = table.schema.field(name).type if name in table.column_names else None
+        if given is not None and not _is(kind, given):
             raise SweepFilesError(f"{file}: column {name!r} is of type {given}; expected {kind}")
     frame: pd.DataFrame = table.to_pandas()
+    for name in (optional or {}).keys() - set(frame.columns):
+        frame[name] = None
     return frame
 
 
