@@ -16,4 +16,16 @@ from hydra_plugins.ray_tune_sweeper._journal import Status, Trial
 from hydra_plugins.ray_tune_sweeper._session import Pruned, TrialInfo, report, trial
 from hydra_plugins.ray_tune_sweeper._sweep import Sweep, plain
 
-__all__ = ["Pruned", "Status", "Sweep", "SweepCallback", "SweepError", "Trial", "TrialInfo", "plain", "report", "running_ray", "trial"]
+__all__ = [
+    "Pruned",
+    "Status",
+    "Sweep",
+    "SweepCallback",
+    "SweepError",
+    "Trial",
+    "TrialInfo",
+    "plain",
+    "report",
+    "running_ray",
+    "trial",
+]

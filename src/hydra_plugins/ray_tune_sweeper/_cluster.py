@@ -97,7 +97,9 @@ def check_settings(resources: Resources, restarts: int) -> None:
         if not holds:
             raise SettingError(f"hydra.sweeper.{name}={value}: expected {expected}.")
     if resources.cpus == 0 and resources.gpus == 0:
-        raise SettingError("hydra.sweeper.resources: a trial takes neither CPUs nor GPUs; expected one of them above 0.")
+        raise SettingError(
+            "hydra.sweeper.resources: a trial takes neither CPUs nor GPUs; expected one of them above 0."
+        )
     if resources.gpus > 1 and resources.gpus != int(resources.gpus):
         raise SettingError(f"hydra.sweeper.resources.gpus={resources.gpus}: expected a whole number, or less than 1.")
 

@@ -106,8 +106,11 @@ class RayTuneSweeperConf:
     trials: int | None = None
     # no trial begins after so many seconds of the sweep, earlier starts included
     seconds: float | None = None
-    # longest time of one trial
+    # longest time of one trial, from its last start
     trial_seconds: float | None = None
+    # time between two checkpoints of a trial whose task gives them, to go on from after an interruption; null: none but
+    # those that the scheduler needs
+    checkpoint_seconds: float | None = 60.0
     # times a trial is begun again after its worker died
     restarts: int = 3
     resources: Resources = field(default_factory=Resources)

@@ -21,6 +21,10 @@ class SweepChanged(SweepError):
     """The folder holds a sweep over something else."""
 
 
+class JournalDamaged(SweepError):
+    """What an earlier start wrote down cannot be read."""
+
+
 class SweepInUse(SweepError):
     """Another process runs the sweep of this name."""
 

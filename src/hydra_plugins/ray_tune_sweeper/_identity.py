@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import DictConfig, OmegaConf
+
 from hydra_plugins.ray_tune_sweeper._errors import SweepChanged, SweepInUse
 from hydra_plugins.ray_tune_sweeper._space import Space
-from omegaconf import DictConfig, OmegaConf
 
 IDENTITY_FILE = "identity.yaml"
 LOCK_FILE = ".sweep.lock"

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hydra_plugins.ray_tune_sweeper._errors import JournalDamaged
 from hydra_plugins.ray_tune_sweeper._space import Params
 
 
@@ -31,7 +32,7 @@ class Status(StrEnum):
 ENDED = frozenset({Status.finished, Status.pruned, Status.failed})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """step: from 1. seconds: since the sweep began, times between two of its processes left out."""
 
@@ -134,12 +135,19 @@ class Journal:
     def _read(self) -> int:
         """Reads what is there; returns the length of what is complete."""
         complete = 0
-        for line in _lines(self._path):
+        bad: int | None = None
+        for number, line in enumerate(_lines(self._path), start=1):
+            if bad is not None:
+                raise JournalDamaged(
+                    f"line {bad} of {self._path} cannot be read, and others follow it; expected every line as it was "
+                    "written. Mend the line, or begin anew with hydra.sweeper.resume=never."
+                )
             try:
                 event = json.loads(line)
                 self._apply(event)
-            except (ValueError, KeyError, IndexError):
-                break
+            except (ValueError, KeyError, IndexError, TypeError):
+                bad = number
+                continue
             complete += len(line)
             self._seconds_before = float(event["seconds"])
         for trial in self.trials:

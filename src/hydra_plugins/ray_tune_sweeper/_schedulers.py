@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra_plugins.ray_tune_sweeper._config import Scheduler
+from hydra_plugins.ray_tune_sweeper._config import Resources, Scheduler
 from hydra_plugins.ray_tune_sweeper._errors import SettingError
 from hydra_plugins.ray_tune_sweeper._journal import ENDED, Trial
 from hydra_plugins.ray_tune_sweeper._searchers import tune_domain
@@ -14,16 +14,19 @@ from hydra_plugins.ray_tune_sweeper._space import Interval, Space
 # keys of a result as Tune sees it
 OBJECTIVE = "hydra_objective"
 STEP = "hydra_step"
+NAMES = ("fifo", "asha", "hyperband", "median", "pbt", "pb2", "resource_changing")
 # those that copy or keep checkpoints, so that a task must wait for them
 WITH_CHECKPOINTS = frozenset({"hyperband", "pbt", "pb2", "resource_changing"})
+# those that give a trial the checkpoint of another
+COPYING = frozenset({"pbt", "pb2"})
 NEVER = 1 << 40
 
 
 def build_scheduler(settings: Scheduler, space: Space, past: Sequence[Trial]) -> Any:
-    """The scheduler of a config; asha and median are told what past trials reported.
+    """The scheduler of a config, which `check_scheduler` has seen; asha and median are told what past trials reported.
 
     Raises:
-        SettingError: no scheduler of this name, or its settings contradict each other.
+        SettingError: it changes values within a trial, and none of the space can be changed so.
     """
     makers: dict[str, Callable[[], Any]] = {
         "fifo": _fifo,
@@ -34,13 +37,19 @@ def build_scheduler(settings: Scheduler, space: Space, past: Sequence[Trial]) ->
         "pb2": lambda: _pb2(settings, space),
         "resource_changing": lambda: _resource_changing(settings, past),
     }
-    if settings.name not in makers:
-        raise SettingError(f"hydra.sweeper.scheduler.name={settings.name}: expected one of: {', '.join(makers)}.")
-    _check(settings)
     return makers[settings.name]()
 
 
-def _check(settings: Scheduler) -> None:
+def check_scheduler(settings: Scheduler, resources: Resources) -> None:
+    """Raises SettingError where a value is out of range, or two contradict each other."""
+    if settings.name not in NAMES:
+        raise SettingError(f"hydra.sweeper.scheduler.name={settings.name}: expected one of: {', '.join(NAMES)}.")
+    if resources.max_concurrent is not None and settings.name in WITH_CHECKPOINTS:
+        raise SettingError(
+            f"hydra.sweeper.resources.max_concurrent={resources.max_concurrent}: hydra.sweeper.scheduler.name="
+            f"{settings.name} lets all its trials take turns. Expected null, and hydra.sweeper.resources.cpus or "
+            "hydra.sweeper.cluster.cpus to say how many run at once."
+        )
     rules = (
         ("max_steps", settings.max_steps >= 1, "1 or more"),
         ("grace_steps", 1 <= settings.grace_steps <= settings.max_steps, f"1 to max_steps={settings.max_steps}"),

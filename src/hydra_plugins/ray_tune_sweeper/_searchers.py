@@ -21,8 +21,8 @@ from hydra_plugins.ray_tune_sweeper._space import Choice, Interval, Params, Spac
 if TYPE_CHECKING:
     import optuna
 
-# draws that may repeat what was drawn before, until a finite space counts as exhausted
-MAX_REPEATS = 1000
+# draws that may repeat what was drawn before, until what is left of a finite space is counted out
+MAX_REPEATS = 100
 
 
 class Sampler(Protocol):
@@ -59,12 +59,20 @@ class Random:
     def ask(self, job: int) -> Params | None:
         # a generator of its own for each job: the sequence goes on where an earlier process broke off
         rng = random.Random(f"{self._seed}/{job}")
+        if not self._space.is_finite:
+            return self._space.sample(rng)
         for _ in range(MAX_REPEATS):
             params = self._space.sample(rng)
-            if not self._space.is_finite or tuple(params.items()) not in self._drawn:
-                self._drawn.add(tuple(params.items()))
-                return params
-        return None
+            if tuple(params.items()) not in self._drawn:
+                break
+        else:
+            # nearly all are drawn, so that there are not many more to look at
+            left = [params for params in self._space.grid() if tuple(params.items()) not in self._drawn]
+            if not left:
+                return None
+            params = rng.choice(left)
+        self._drawn.add(tuple(params.items()))
+        return params
 
     def tell(self, trial: Trial) -> None:
         self._drawn.add(tuple(trial.params.items()))
@@ -75,15 +83,16 @@ class Optuna:
 
     def __init__(self, space: Space, sampler: optuna.samplers.BaseSampler, mode: Mode) -> None:
         import optuna
+        from optuna.study import StudyDirection
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
-        direction = "maximize" if mode is Mode.max else "minimize"
-        self._study = optuna.create_study(sampler=sampler, direction=direction)
+        direction = StudyDirection.MAXIMIZE if mode is Mode.max else StudyDirection.MINIMIZE
+        self.study = optuna.create_study(sampler=sampler, direction=direction)
         self._asked: dict[int, optuna.trial.Trial] = {}
 
     def ask(self, job: int) -> Params | None:
-        trial = self._asked[job] = self._study.ask()
+        trial = self._asked[job] = self.study.ask()
         params: Params = {}
         for index, parameter in enumerate(self._space.parameters):
             if parameter.applies(params):
@@ -102,37 +111,38 @@ class Optuna:
             state = TrialState.FAIL
         asked = self._asked.pop(trial.job, None)
         if asked is None:
-            self._add_past(trial, state, value)
+            self.study.add_trial(past_trial(self._space, trial, state.name))
             return
         for report in trial.reports:
             if report.objective is not None:
                 asked.report(report.objective, report.step)
-        self._study.tell(asked, value if state is TrialState.COMPLETE else None, state=state)
+        self.study.tell(asked, value if state is TrialState.COMPLETE else None, state=state)
 
-    def _add_past(self, trial: Trial, state: Any, value: float | None) -> None:
-        from optuna.trial import create_trial
 
-        distributions = {}
-        params = {}
-        for index, parameter in enumerate(self._space.parameters):
-            if parameter.applies(trial.params) and parameter.key in trial.params:
-                name = f"{parameter.key}@{index}"
-                params[name], distributions[name] = trial.params[parameter.key], _distribution(parameter.domain)
-        self._study.add_trial(
-            create_trial(
-                state=state,
-                params=params,
-                distributions=distributions,
-                value=value if state.name == "COMPLETE" else None,
-                intermediate_values={r.step: r.objective for r in trial.reports if r.objective is not None},
-            )
-        )
+def past_trial(space: Space, trial: Trial, state: str, only_numbers: bool = False) -> optuna.trial.FrozenTrial:
+    """A trial that an earlier process drew, as Optuna keeps it; state: name of one of Optuna's."""
+    from optuna.trial import TrialState, create_trial
+
+    distributions = {}
+    params = {}
+    for index, parameter in enumerate(space.parameters):
+        is_wanted = isinstance(parameter.domain, Interval) and not parameter.when if only_numbers else True
+        if is_wanted and parameter.applies(trial.params) and parameter.key in trial.params:
+            name = f"{parameter.key}@{index}"
+            params[name], distributions[name] = trial.params[parameter.key], _distribution(parameter.domain)
+    return create_trial(
+        state=TrialState[state],
+        params=params,
+        distributions=distributions,
+        value=trial.objective if state == "COMPLETE" else None,
+        intermediate_values={r.step: r.objective for r in trial.reports if r.objective is not None},
+    )
 
 
 class HyperOpt:
-    """HyperOpt's TPE, through Ray's own wrapper; it knows neither conditions nor the past, so these are replayed."""
+    """HyperOpt's TPE, through Ray's own wrapper. It does not know conditions."""
 
-    def __init__(self, space: Space, settings: Searcher, mode: Mode) -> None:
+    def __init__(self, space: Space, settings: Searcher, mode: Mode, past: list[Trial]) -> None:
         from ray.tune.search.hyperopt import HyperOptSearch
 
         conditional = next((parameter for parameter in space.parameters if parameter.when), None)
@@ -146,22 +156,23 @@ class HyperOpt:
             metric="objective",
             mode="min",
             n_initial_points=settings.startup_trials,
-            random_state_seed=settings.seed,
+            random_state_seed=settings.seed + len(past),
+            # what earlier processes drew is drawn again, to be told of
+            points_to_evaluate=[trial.params for trial in past] or None,
         )
         self._search.set_search_properties("objective", "min", {p.key: tune_domain(p.domain) for p in space.parameters})
-        self._asked: set[int] = set()
+        for trial in past:
+            self._search.suggest(str(trial.job))
 
     def ask(self, job: int) -> Params | None:
-        self._asked.add(job)
-        drawn = self._search.suggest(str(job))
+        drawn: dict[str, Any] = self._search.suggest(str(job)) or {}
         # plain numbers in place of numpy's
-        return {key: value if isinstance(value, str) else value.item() if hasattr(value, "item") else value
-                for key, value in drawn.items()}
+        return {
+            key: value if isinstance(value, str) else value.item() if hasattr(value, "item") else value
+            for key, value in drawn.items()
+        }
 
     def tell(self, trial: Trial) -> None:
-        if trial.job not in self._asked:
-            # its generator moves on as it did when this was drawn
-            self.ask(trial.job)
         value = trial.objective
         failed = trial.status is Status.failed or value is None
         result = None if failed else {"objective": self._sign * (value or 0.0), "training_iteration": trial.steps}
@@ -179,8 +190,8 @@ def build_sampler(settings: Searcher, space: Space, mode: Mode, past: list[Trial
         "grid": lambda: Grid(space),
         "random": lambda: Random(space, settings.seed),
         "tpe": lambda: Optuna(space, _tpe(settings, len(past)), mode),
-        "cmaes": lambda: Optuna(space, _cmaes(settings, len(past)), mode),
-        "hyperopt": lambda: HyperOpt(space, settings, mode),
+        "cmaes": lambda: Optuna(space, _cmaes(settings, space, past), mode),
+        "hyperopt": lambda: HyperOpt(space, settings, mode, past),
     }
     if settings.name not in makers:
         raise SettingError(f"hydra.sweeper.searcher.name={settings.name}: expected one of: {', '.join(makers)}.")
@@ -225,14 +236,19 @@ def _tpe(settings: Searcher, past: int) -> optuna.samplers.BaseSampler:
         )
 
 
-def _cmaes(settings: Searcher, past: int) -> optuna.samplers.BaseSampler:
+def _cmaes(settings: Searcher, space: Space, past: list[Trial]) -> optuna.samplers.BaseSampler:
     import optuna
+
+    finished = [trial for trial in past if trial.status is Status.finished and trial.objective is not None]
 
     # choices and conditional keys, which CMA-ES does not know, are drawn by its independent sampler
     logging.getLogger("cmaes").setLevel(logging.ERROR)
-    independent = optuna.samplers.TPESampler(seed=settings.seed + past, n_startup_trials=settings.startup_trials)
+    seed = settings.seed + len(past)
+    independent = optuna.samplers.TPESampler(seed=seed, n_startup_trials=settings.startup_trials)
     return optuna.samplers.CmaEsSampler(
-        seed=settings.seed + past,
+        seed=seed,
+        # its state ended with the process that had it; the best of the past are where it starts
+        source_trials=[past_trial(space, trial, "COMPLETE", only_numbers=True) for trial in finished] or None,
         n_startup_trials=settings.startup_trials,
         independent_sampler=independent,
         warn_independent_sampling=False,
@@ -255,4 +271,3 @@ def _distribution(domain: Choice | Interval) -> optuna.distributions.BaseDistrib
     if domain.integer:
         return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
     return FloatDistribution(domain.low, domain.high, log=domain.log)
-

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
+
 from hydra_plugins.ray_tune_sweeper._errors import SpaceError
 
 Value = str | int | float

@@ -57,6 +57,15 @@ def fetch_folder(storage: str, target: Path) -> None:
     copy_files(path, str(target), source_filesystem=filesystem, destination_filesystem=LocalFileSystem())
 
 
+def remove_folder(storage: str) -> None:
+    """Removes a folder of the storage with all that it holds, if it is there."""
+    from pyarrow.fs import FileType
+
+    filesystem, path = open_storage(storage)
+    if filesystem.get_file_info(path).type is FileType.Directory:
+        filesystem.delete_dir(path)
+
+
 def check_storage(storage: str) -> None:
     """Writes to the storage, and has every node of the cluster read that.
 

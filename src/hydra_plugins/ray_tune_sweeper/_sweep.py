@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, open_dict
+
 from hydra_plugins.ray_tune_sweeper._config import Mode, RayTuneSweeperConf
 from hydra_plugins.ray_tune_sweeper._journal import Journal, Status, Trial
 from hydra_plugins.ray_tune_sweeper._space import Params, Space, Value
-from omegaconf import DictConfig, open_dict
 
 # what the plugin keeps of a sweep, below its folder
 STATE_FOLDER = ".sweep"

@@ -11,6 +11,8 @@ from typing import Any
 from hydra.core.singleton import Singleton
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
 from hydra_plugins.ray_tune_sweeper import _config
 from hydra_plugins.ray_tune_sweeper._callback import SweepCallback
 from hydra_plugins.ray_tune_sweeper._config import RayTuneSweeperConf, Resume
@@ -19,7 +21,6 @@ from hydra_plugins.ray_tune_sweeper._identity import check_identity, identity, l
 from hydra_plugins.ray_tune_sweeper._journal import Journal
 from hydra_plugins.ray_tune_sweeper._space import Space, read_space
 from hydra_plugins.ray_tune_sweeper._sweep import STATE_FOLDER, Sweep
-from omegaconf import DictConfig, OmegaConf
 
 _config.register()
 
@@ -85,18 +86,20 @@ class RayTuneSweeper(Sweeper):
                 self.validate_batch_is_legal([overrides])
 
     def _run(self, sweep: Sweep) -> None:
-        from hydra_plugins.ray_tune_sweeper import _run
         from hydra_plugins.ray_tune_sweeper._cluster import check_settings, running_ray
+        from hydra_plugins.ray_tune_sweeper._outcome import is_unfinished
+        from hydra_plugins.ray_tune_sweeper._schedulers import check_scheduler
         from hydra_plugins.ray_tune_sweeper._searchers import build_sampler
 
         settings = sweep.settings
         check_settings(settings.resources, settings.restarts)
+        check_scheduler(settings.scheduler, settings.resources)
         sampler = build_sampler(settings.searcher, sweep.space, settings.objective.mode, sweep.trials)
         target = _target(settings)
         # Hydra has made them when it made this
         callbacks = list(self._given.get("callbacks", {}).values())
         with _told(callbacks, sweep):
-            if _run.is_unfinished(sweep, target):
+            if is_unfinished(sweep, target):
                 with running_ray(settings.cluster, settings.resources):
                     for callback in callbacks:
                         callback.on_sweep_start(sweep)
@@ -106,26 +109,29 @@ class RayTuneSweeper(Sweeper):
                 self._end(sweep, callbacks)
 
     def _end(self, sweep: Sweep, callbacks: Sequence[SweepCallback]) -> None:
-        from hydra_plugins.ray_tune_sweeper import _run
+        from hydra_plugins.ray_tune_sweeper._outcome import check_outcome, describe_best
 
         sweep.write_tables()
-        _run.check_outcome(sweep)
-        log.info("%s", _run.describe_best(sweep))
+        check_outcome(sweep)
+        log.info("%s", describe_best(sweep))
         for callback in callbacks:
             callback.on_sweep_end(sweep)
 
-    def _run_trials(
-        self, sweep: Sweep, sampler: Any, target: int | None, callbacks: Sequence[SweepCallback]
-    ) -> None:
-        from hydra_plugins.ray_tune_sweeper import _run
-        from hydra_plugins.ray_tune_sweeper._storage import check_storage, is_address
+    def _run_trials(self, sweep: Sweep, sampler: Any, target: int | None, callbacks: Sequence[SweepCallback]) -> None:
+        import ray
+
+        from hydra_plugins.ray_tune_sweeper._driver import run_trials
+        from hydra_plugins.ray_tune_sweeper._schedulers import WITH_CHECKPOINTS
+        from hydra_plugins.ray_tune_sweeper._storage import check_storage
         from hydra_plugins.ray_tune_sweeper._trainable import Payload
 
         settings = sweep.settings
-        storage = settings.storage or str(sweep.directory / STATE_FOLDER / "checkpoints")
+        # of several nodes, not all need to see the folder of the sweep, if there is another place that all see
+        is_spread = settings.storage is not None and (settings.cluster.address is not None or len(ray.nodes()) > 1)
+        storage = str(sweep.directory / STATE_FOLDER)
+        if settings.storage is not None:
+            storage = f"{settings.storage.rstrip('/')}/{sweep.name}"
         check_storage(storage)
-        if is_address(storage):
-            storage = f"{storage.rstrip('/')}/{sweep.name}"
         payload = Payload(
             name=sweep.name,
             directory=str(sweep.directory),
@@ -137,12 +143,12 @@ class RayTuneSweeper(Sweeper):
             space=sweep.space,
             environment=dict(sweep.environment),
             metric=settings.objective.metric,
-            lockstep=_run.needs_lockstep(settings.scheduler.name),
-            needs_save=_run.needs_save(settings.scheduler.name),
+            needs_checkpoints=settings.scheduler.name in WITH_CHECKPOINTS,
+            checkpoint_seconds=settings.checkpoint_seconds,
             trial_seconds=settings.trial_seconds,
-            outputs=f"{storage}/outputs" if is_address(storage) else None,
+            outputs=f"{storage}/outputs" if is_spread else None,
         )
-        _run.run_trials(sweep, sampler, target, callbacks, payload, storage)
+        run_trials(sweep, sampler, target, callbacks, payload, f"{storage}/checkpoints")
 
 
 @contextmanager
@@ -157,13 +163,20 @@ def _told(callbacks: Sequence[SweepCallback], sweep: Sweep) -> Iterator[None]:
 
 
 def _settings(config: DictConfig) -> RayTuneSweeperConf:
-    node = OmegaConf.merge(OmegaConf.structured(RayTuneSweeperConf), OmegaConf.to_container(config.hydra.sweeper, resolve=True))
+    node = OmegaConf.merge(
+        OmegaConf.structured(RayTuneSweeperConf), OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+    )
     settings = OmegaConf.to_object(node)
     assert isinstance(settings, RayTuneSweeperConf)
     rules = (
         ("trials", settings.trials is None or settings.trials >= 1, "1 or more, or null"),
         ("seconds", settings.seconds is None or settings.seconds > 0, "more than 0, or null"),
         ("trial_seconds", settings.trial_seconds is None or settings.trial_seconds > 0, "more than 0, or null"),
+        (
+            "checkpoint_seconds",
+            settings.checkpoint_seconds is None or settings.checkpoint_seconds >= 0,
+            "0 or more, or null",
+        ),
         ("name", bool(settings.name.strip()), "a name"),
     )
     for name, holds, expected in rules:
