@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
-import logging
 import os
 import shutil
 import signal
@@ -22,6 +21,7 @@ from typing import Any
 
 from heldout import warm
 from heldout.errors import RUNS_FAILED, SIGNALLED, UserError, complain
+from heldout.logs import configure_logging
 
 SNAPSHOT_FLAG = "--snapshot"
 # names a file: where it is, `heldout repro` was stopped, and no further stage begins
@@ -97,13 +97,6 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def configure_logging() -> None:
-    """Plain progress lines on standard output, for runs that Hydra does not log."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _run_snapshot(stage: Stage, arguments: list[str]) -> int:

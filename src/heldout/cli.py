@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from heldout import __version__, app, warm
 from heldout.errors import UserError, complain
+from heldout.logs import configure_logging
 
 if TYPE_CHECKING:
     import psutil
@@ -156,7 +157,7 @@ def _profile(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _sweep(options: argparse.Namespace, rest: list[str]) -> int:
-    from heldout.tuning.named import run_named
+    from heldout.named_sweep import run_named
 
     return run_named(options.name)
 
@@ -175,6 +176,6 @@ def _verify(options: argparse.Namespace, rest: list[str]) -> int:
 def _sync(options: argparse.Namespace, rest: list[str]) -> int:
     from heldout.tracking import sync
 
-    app.configure_logging()
+    configure_logging()
     sys.stdout.write(f"{sync()} entries sent\n")
     return 0

@@ -155,7 +155,7 @@ class AsConfigured(Callback):
             if "initial_lr" in group:
                 group["initial_lr"] = rate
         for schedule in schedules:
-            schedule.base_lrs = [rate for _ in schedule.base_lrs]  # type: ignore[union-attr]
+            schedule.base_lrs = [rate for _ in schedule.base_lrs]
 
 
 class Checkpoints(Callback):

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from heldout.analysis import selection
+from heldout.analysis.selection.tables import FORMAT, SWEEP_FILE
 from heldout.config.analysis import AnalysisConfig
 from heldout.config.compose import compose_stage, hydra_session
 from heldout.config.stages import EvaluateConfig, TrainConfig
@@ -17,7 +18,6 @@ from hydra_plugins.ray_tune_sweeper import Status, Sweep, plain
 
 logger = logging.getLogger(__name__)
 
-SUMMARY_FORMAT = 1
 WINNER_FOLDER = "winner"
 
 
@@ -93,7 +93,7 @@ def _open_test(sweep: Sweep, config: TrainConfig, job: int, refits: list[dict[st
 def _write_summary(sweep: Sweep, refits: list[dict[str, Any]], winner: dict[str, Any] | None) -> None:
     settings = sweep.settings
     summary = {
-        "format": SUMMARY_FORMAT,
+        "format": FORMAT,
         "name": sweep.name,
         "objective": {"metric": settings.objective.metric, "mode": settings.objective.mode.name},
         "searcher": settings.searcher.name,
@@ -103,7 +103,7 @@ def _write_summary(sweep: Sweep, refits: list[dict[str, Any]], winner: dict[str,
         "winner": winner,
     }
     text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
-    (sweep.directory / selection.SWEEP_FILE).write_text(text, encoding="utf-8")
+    (sweep.directory / SWEEP_FILE).write_text(text, encoding="utf-8")
     if winner is not None:
         fresh = [r["objective"] for r in refits if r["trial"] == winner["trial"] and r["objective"] is not None]
         trial = sweep.trials[winner["trial"]]
@@ -125,7 +125,7 @@ def _tell(sweep: Sweep, parent: SweepParent, found: selection.Selection) -> None
 
     page = write_sweep_report(sweep.directory)
     run = parent.run
-    for name in ("trials.parquet", "reports.parquet", "best.yaml", selection.SWEEP_FILE):
+    for name in ("trials.parquet", "reports.parquet", "best.yaml", SWEEP_FILE):
         if (sweep.directory / name).is_file():
             run.log_artifact(sweep.directory / name)
     run.log_artifact(page, "figures")

@@ -73,7 +73,7 @@ def _run(config: Any, parent_run_id: str, working_directory: str) -> None:
     """In a worker of Ray."""
     import os
 
-    from heldout.app import configure_logging
+    from heldout.logs import configure_logging
     from heldout.training.multirun import PARENT_VARIABLE
     from heldout.training.train import train
 
