@@ -26,7 +26,7 @@ from heldout.logs import configure_logging
 SNAPSHOT_FLAG = "--snapshot"
 # names a file: where it is, `heldout repro` was stopped, and no further stage begins
 STOPPED_VARIABLE = "HELDOUT_STOPPED"
-# sweeps over values can be endless; groups are checked in every combination, values up to here
+# combinations can be endless; they are checked up to here
 MAX_CHECKED_COMBINATIONS = 64
 
 
@@ -123,7 +123,7 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from heldout.config.compose import HYDRA_VERSION_BASE, conf_dir, to_stage
-    from heldout.config.errors import explain
+    from heldout.config.errors import ConfigError, explain
 
     parsed = get_args_parser().parse_args(arguments)
     if parsed.help:
@@ -141,6 +141,7 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     from heldout.training import stop
     from heldout.training.multirun import end_parent
+    from heldout.tuning.settings import in_our_words
     from hydra_plugins import ray_tune_sweeper
 
     failures: list[int] = []
@@ -171,6 +172,8 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     sys.argv = [f"pipelines/{stage.name}.py", *arguments]
     try:
         hydra.main(config_path=str(conf_dir()), config_name=stage.name, version_base=HYDRA_VERSION_BASE)(task)()
+    except ray_tune_sweeper.SweepError as error:
+        raise ConfigError(in_our_words(str(error))) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error) from error
     except (SystemExit, KeyboardInterrupt):
@@ -256,9 +259,20 @@ def _of_hydra(override: str) -> bool:
 
 
 def _combinations(overrides: list[str]) -> list[list[str]]:
-    choices = [_choices(override) for override in _parse([o for o in overrides if not _of_hydra(o)])]
-    product = itertools.product(*choices)
-    return [list(combination) for combination in itertools.islice(product, MAX_CHECKED_COMBINATIONS)]
+    """Every combination of group options, and with each of them every value once."""
+    from heldout.config.compose import conf_dir
+
+    parsed = _parse([o for o in overrides if not _of_hydra(o)])
+    choices = {override.key_or_group: _choices(override) for override in parsed}
+    groups = {key: of for key, of in choices.items() if (conf_dir() / key).is_dir()}
+    values = {key: of for key, of in choices.items() if key not in groups}
+    rounds = range(max((len(of) for of in values.values()), default=1))
+    combinations = (
+        [*options, *(of[number % len(of)] for of in values.values())]
+        for options in itertools.product(*groups.values())
+        for number in rounds
+    )
+    return list(itertools.islice(combinations, MAX_CHECKED_COMBINATIONS))
 
 
 def _parse(overrides: list[str]) -> list[Any]:

@@ -12,7 +12,7 @@ from heldout.config.data import DataConfig, SplitConfig, SplitMethod, TableData
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.tracking import TrackingConfig, address_problem
-from heldout.config.training import Accelerator
+from heldout.config.training import Accelerator, Mode
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -73,6 +73,23 @@ RULES: dict[str, Rule] = {
     "confidence": SHARE,
     "bootstrap_samples": POSITIVE,
     "seeds": (lambda value: value and len(set(value)) == len(value), "at least one seed, none twice"),
+    "trials": POSITIVE,
+    "seconds": POSITIVE,
+    "trial_seconds": POSITIVE,
+    "restarts": AT_LEAST_ZERO,
+    "folds": (lambda value: value >= 2, "2 or more, or null"),
+    "top": AT_LEAST_ZERO,
+    "cpus": POSITIVE,
+    "gpus": AT_LEAST_ZERO,
+    "workers": POSITIVE,
+    "max_concurrent": POSITIVE,
+    "wait_seconds": AT_LEAST_ZERO,
+    "grace_epochs": POSITIVE,
+    "reduction_factor": (lambda value: value > 1, "more than 1"),
+    "min_trials": POSITIVE,
+    "interval": POSITIVE,
+    "startup_trials": POSITIVE,
+    "quantile": (lambda value: 0 < value <= 0.5, "more than 0, at most 0.5"),
     "monitor": (lambda value: value in ("loss", "accuracy"), "loss or accuracy, both of validation"),
 }
 
@@ -167,6 +184,16 @@ def _train(config: TrainConfig) -> Iterator[str]:
         yield (
             f"model.kernel_sizes={config.model.kernel_sizes} with model.depth={config.model.depth}: expected at most "
             "one size a convolution."
+        )
+    objective = config.sweep.objective
+    wanted = {"loss": Mode.min, "accuracy": Mode.max}.get(objective.metric)
+    if wanted is not objective.mode:
+        expected = "loss with min, or accuracy with max, both of validation"
+        yield f"sweep.objective.metric={objective.metric}, sweep.objective.mode={objective.mode.name}: expected {expected}."
+    if twice := sorted(set(config.seeds) & set(config.sweep.refit.seeds)):
+        yield (
+            f"seeds={config.seeds} and sweep.refit.seeds={config.sweep.refit.seeds} share {twice}: expected seeds that "
+            "no trial has had."
         )
     if config.trainer.devices > 1 and config.trainer.accelerator is Accelerator.mps:
         yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."

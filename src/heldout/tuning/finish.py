@@ -32,7 +32,7 @@ def finish(sweep: Sweep, config: TrainConfig, parent: SweepParent) -> selection.
         record = _record_of(sweep, trial.job) if trial.status is Status.finished else None
         sweep.columns[trial.job] = {"run_id": runs.get(trial.job), "record": record}
     sweep.write_tables()
-    refits = [entry for refit in refit_best(sweep, config, parent.run_id) for entry in _entries(sweep, config, refit)]
+    refits = [entry for refit in refit_best(sweep, config, runs) for entry in _entries(sweep, config, refit)]
     winner = _winner(sweep, config, refits)
     _write_summary(sweep, refits, winner)
     found = selection.analyse(selection.read_sweep(sweep.directory), _analysis_config())

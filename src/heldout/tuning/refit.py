@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,11 @@ class Refit:
         return [Record.load(path) for path in find_records(self.folder)]
 
 
-def refit_best(sweep: Sweep, config: TrainConfig, parent_run_id: str) -> list[Refit]:
+def refit_best(sweep: Sweep, config: TrainConfig, runs: Mapping[int, str]) -> list[Refit]:
     """Fits the best finished trials again, as many at once as the resources allow; those that are there are kept.
+
+    Args:
+        runs: in MLflow, by trial; a refit is nested below that of its trial.
 
     Raises:
         UserError: as a training.
@@ -45,7 +49,9 @@ def refit_best(sweep: Sweep, config: TrainConfig, parent_run_id: str) -> list[Re
         resources = config.sweep.resources
         run = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=config.sweep.restarts)(_run)
         here = str(Path.cwd())
-        jobs = [run.remote(_config_of(sweep, refit, settings.seeds), parent_run_id, here) for refit in missing]
+        jobs = [
+            run.remote(_config_of(sweep, refit, settings.seeds), runs.get(refit.trial.job), here) for refit in missing
+        ]
         try:
             ray.get(jobs)
         except ray.exceptions.RayTaskError as error:
@@ -57,7 +63,7 @@ def _config_of(sweep: Sweep, refit: Refit, seeds: list[int]) -> TrainConfig:
     config = to_stage(sweep.compose(refit.trial.params))
     assert isinstance(config, TrainConfig)
     config.seeds = list(seeds)
-    config.name = f"{sweep.name} trial {refit.trial.job}"
+    config.name = f"{sweep.name}-trial-{refit.trial.job}"
     config.out = str(refit.folder)
     config.resume = Resume.auto
     return config
@@ -69,7 +75,7 @@ def _is_complete(refit: Refit, seeds: list[int]) -> bool:
     return {record.info["seed"] for record in refit.records} >= set(seeds)
 
 
-def _run(config: Any, parent_run_id: str, working_directory: str) -> None:
+def _run(config: Any, parent_run_id: str | None, working_directory: str) -> None:
     """In a worker of Ray."""
     import os
 
@@ -78,6 +84,8 @@ def _run(config: Any, parent_run_id: str, working_directory: str) -> None:
     from heldout.training.train import train
 
     os.chdir(working_directory)
-    os.environ[PARENT_VARIABLE] = parent_run_id
+    os.environ.pop(PARENT_VARIABLE, None)
+    if parent_run_id is not None:
+        os.environ[PARENT_VARIABLE] = parent_run_id
     configure_logging()
     train(config)

@@ -115,3 +115,17 @@ def _leaves(node: dict[str, Any], parent: str) -> list[tuple[str, Any]]:
         else:
             leaves.append((key, value))
     return leaves
+
+
+def in_our_words(message: str) -> str:
+    """A message of the plugin with the keys by which its settings are given here."""
+    for theirs, ours in (
+        ("hydra.sweeper.scheduler.max_steps", "trainer.max_epochs"),
+        ("hydra.sweeper.scheduler.grace_steps", "sweep.scheduler.grace_epochs"),
+        ("hydra.sweeper.cluster", "cluster"),
+        ("hydra.sweeper.resume", "resume"),
+        ("hydra.sweeper.params", "sweep.space"),
+        ("hydra.sweeper", "sweep"),
+    ):
+        message = message.replace(theirs, ours)
+    return message

@@ -46,14 +46,17 @@ def _leaves(node: Mapping[Any, Any], parent: str, ignore: frozenset[str]) -> Ite
             yield key, yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
 
 
-def check_identity(state: Path, given: dict[str, str], name: str) -> bool:
+def check_identity(state: Path, given: dict[str, str], name: str, is_begun: bool) -> bool:
     """Whether the folder holds an earlier start of this sweep; notes what it is where it is new.
+
+    Args:
+        is_begun: whether there is a trial; what came to none may be changed.
 
     Raises:
         SweepChanged: the folder holds a sweep of something else; named is what differs.
     """
     path = state / IDENTITY_FILE
-    if path.is_file():
+    if path.is_file() and is_begun:
         before: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8"))
         if differences := _differences(before, given):
             raise SweepChanged(

@@ -66,9 +66,9 @@ class RayTuneSweeper(Sweeper):
         with locked(directory, settings.name):
             if settings.resume is Resume.never and (aside := set_aside(directory)):
                 log.info("the earlier sweep is now %s", aside)
-            resumed = check_identity(directory / STATE_FOLDER, given, settings.name)
-            OmegaConf.save(self.config, directory / "multirun.yaml")
             journal = Journal(directory / STATE_FOLDER / "journal.jsonl")
+            resumed = check_identity(directory / STATE_FOLDER, given, settings.name, bool(journal.trials))
+            OmegaConf.save(self.config, directory / "multirun.yaml")
             sweep = Sweep(settings.name, directory, settings, space, self.config, journal, resumed, loader)
             try:
                 self._run(sweep)
