@@ -21,6 +21,7 @@ from heldout.report.scatter import gap_against_score
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from jinja2 import Environment
 
 STRIP_WIDTH = 164
 
@@ -89,11 +90,15 @@ def write_report(comparisons: Sequence[Comparison], out: Path) -> None:
 
     The page needs no network: Plotly (about 5 MB) is part of it.
     """
-    out = Path(out)
+    write_atomically(Path(out), render(comparisons))
+
+
+def write_atomically(out: Path, text: str) -> None:
+    """Write the file `out`: a reader sees the old page or the new one."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        temporary.write_text(render(comparisons), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
@@ -101,29 +106,18 @@ def write_report(comparisons: Sequence[Comparison], out: Path) -> None:
 
 def render(comparisons: Sequence[Comparison]) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        loader=PackageLoader("heldout.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        name: getattr(words, name)
-        for name in ("number", "interval", "count", "duration", "epoch", "shortened", "prose")
-    }
     sections = [
         _section(f"data-{i}-{j}", comparison, data)
         for i, comparison in enumerate(comparisons)
         for j, data in enumerate(comparison.data_sets)
     ]
     runs = [run for comparison in comparisons for run in comparison.runs]
-    template = environment.get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         sections=sections,
+        figures={figure.id: figure for section in sections for figure in section.figures.values()},
         runs=len(runs),
         unfinished=sum(run.measures is None for run in runs),
         families=len({family.label for section in sections for family in section.families}),
@@ -131,6 +125,22 @@ def render(comparisons: Sequence[Comparison]) -> str:
         meanings=MEANINGS,
         plotly=get_plotlyjs(),
     )
+
+
+def environment() -> Environment:
+    """Where the templates of all pages are found, with the filters they use."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("heldout.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = ("number", "interval", "count", "duration", "epoch", "shortened", "prose")
+    made.filters |= {name: getattr(words, name) for name in filters}
+    return made
 
 
 def _section(identity: str, comparison: Comparison, data: str) -> Section:
@@ -189,10 +199,10 @@ def _figures(
     if deep:
         made["loss"] = panels.loss_panels(deep)
         made["gap"] = panels.gap_panels(deep, settings.overfit_gap)
-    return {name: Figure(f"{identity}-{name}", _json(figure)) for name, figure in made.items()}
+    return {name: Figure(f"{identity}-{name}", figure_json(figure)) for name, figure in made.items()}
 
 
-def _json(figure: go.Figure) -> str:
+def figure_json(figure: go.Figure) -> str:
     """The figure as JSON that may stand in a script element: no `<` can end it."""
     text: str = figure.to_json()
     return text.replace("<", "\\u003c")

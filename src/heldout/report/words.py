@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -17,11 +18,18 @@ def number(value: float | None, decimals: int = 3) -> str:
     return NOTHING if value is None else f"{value:.{decimals}f}".replace("-", MINUS)
 
 
-def interval(estimate: Estimate | None) -> str:
+def interval(estimate: Estimate | None, decimals: int = 3) -> str:
     """`0.910 to 0.940`; empty without an interval."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
-    return f"{number(estimate.low)} to {number(estimate.high)}"
+    return f"{number(estimate.low, decimals)} to {number(estimate.high, decimals)}"
+
+
+def setting(value: object) -> str:
+    """The value of a searched setting; a dash where it does not apply."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOTHING
+    return f"{value:.4g}".replace("-", MINUS) if isinstance(value, float) else str(value)
 
 
 def count(value: float | None) -> str:

@@ -2,10 +2,13 @@
 
 from heldout.analysis.selection.selection import Selection, analyse
 from heldout.analysis.selection.sentences import sentences
-from heldout.analysis.selection.tables import Sweep, SweepFilesError, read_sweep
+from heldout.analysis.selection.tables import REPORTS_FILE, SWEEP_FILE, TRIALS_FILE, Sweep, SweepFilesError, read_sweep
 from heldout.analysis.selection.winner import NoWinnerError, Refit, choose_winner
 
 __all__ = [
+    "REPORTS_FILE",
+    "SWEEP_FILE",
+    "TRIALS_FILE",
     "NoWinnerError",
     "Refit",
     "Selection",

@@ -32,12 +32,19 @@ DRAWS_PER_CHAIN = 6
 class Noise:
     """Variance of a score around the mean of its configuration, with the degrees of freedom it was estimated from.
 
-    examples: the part of the variance, known, that comes from the luck of the examples rather than the seed.
+    seed_variance is that of a single fit; a trial's score is the mean of `fits`. examples: the part of the variance,
+    known, that comes from the luck of the examples rather than the seed.
     """
 
     seed_variance: float
     freedom: float
     examples: float = 0.0
+    fits: int = 1
+
+    @property
+    def of_trial(self) -> float:
+        """Variance of a trial's score."""
+        return self.seed_variance / self.fits + self.examples
 
     def draw(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of the seed's variance [size] from its scaled inverse chi-square posterior."""
@@ -59,7 +66,7 @@ def draw_field(scores: np.ndarray, noise: Noise, rng: np.random.Generator) -> Fi
     merit, should not decide how much of it is luck.
     """
     seed_variance = noise.draw(CHAINS, rng)
-    drawn = list(_chains(scores, seed_variance + noise.examples, noise.seed_variance + noise.examples, rng))
+    drawn = list(_chains(scores, seed_variance / noise.fits + noise.examples, noise.of_trial, rng))
     return Field(np.concatenate(drawn), np.tile(seed_variance, len(drawn)))
 
 

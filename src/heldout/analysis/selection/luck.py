@@ -11,7 +11,7 @@ from heldout.analysis.selection.competition import Field, Noise, draw_field
 
 SIMULATED = "sweep simulated with the estimated noise; interval over the uncertainty of noise and of the configurations"
 
-REPEATS = 100
+REPEATS = 200
 # a configuration so many standard deviations of the noise below the best cannot become the best
 OUT_OF_REACH = 12.0
 
@@ -52,7 +52,7 @@ def expected_luck(
     refitted, with true means drawn from their posterior. `design.pruned` further competitors are drawn from the same
     means: pruned trials were not better than those that were let finish, so this is as far as they can go.
     """
-    reach = scores >= scores.max() - OUT_OF_REACH * np.sqrt(noise.seed_variance + noise.examples)
+    reach = scores >= scores.max() - OUT_OF_REACH * np.sqrt(noise.of_trial)
     field = draw_field(scores, noise, rng)
     means = field.means[:, reach]
     if design.pruned:
@@ -72,7 +72,7 @@ def _simulate(field: Field, noise: Noise, design: Design, rng: np.random.Generat
     shape = field.means.shape
     on_validation = field.means + np.sqrt(noise.examples) * rng.standard_normal(shape)
     spread = np.sqrt(field.seed_variance)[:, None]
-    seen = on_validation + spread * rng.standard_normal(shape)
+    seen = on_validation + spread / np.sqrt(noise.fits) * rng.standard_normal(shape)
     refitted = min(design.refitted, shape[1])
     top = np.argpartition(-seen, refitted - 1, axis=1)[:, :refitted]
     fresh = np.take_along_axis(on_validation, top, axis=1)

@@ -50,12 +50,13 @@ class Counts:
 class Selection:
     """What is left of the best score of a sweep, step by step; None where it cannot be known.
 
-    leader, seen: the trial with the best validation score, and that score. fresh: mean of its settings on fresh seeds.
-    winner: the trial kept, winner_fresh: its mean on fresh seeds; test: its mean on test, the interval over examples
-    and seeds. to_fresh, to_test: the two steps down, of the leader and of the winner. pruned_luck: what luck would
-    explain of the first step had the pruned trials competed too; at most that. lead: the winner against the runner-up.
-    corrected: without a test score, the leader's own fit corrected for the luck of the validation examples.
-    seed_spread: standard deviation between seeds of a configuration.
+    folds: of cross-validation, on which trials, but not refits, were scored. leader, seen: the trial with the best
+    validation score, and that score. fresh: mean of its settings on fresh seeds. winner: the trial kept, winner_fresh:
+    its mean on fresh seeds; test: its mean on test, the interval over examples and seeds. to_fresh, to_test: the two
+    steps down, of the leader and of the winner. pruned_luck: what luck would explain of the first step had the pruned
+    trials competed too; at most that. lead: the winner against the runner-up. corrected: without a test score, the
+    leader's own fit corrected for the luck of the validation examples. seed_spread: standard deviation between seeds
+    of a configuration.
 
     Stable: these fields, `metrics` and `analyse`.
     """
@@ -64,6 +65,7 @@ class Selection:
     mode: str
     confidence: float
     counts: Counts
+    folds: int | None
     leader: int | None
     seen: float | None
     fresh: Estimate | None
@@ -128,6 +130,7 @@ class _Analysis:
             mode=self._sweep.mode,
             confidence=self._cfg.confidence,
             counts=self._counts,
+            folds=self._sweep.folds,
             leader=leader,
             seen=None if best is None else float(best["objective"]),
             fresh=self._mean(fresh),
@@ -183,7 +186,7 @@ class _Analysis:
         found = seed_noise(self._scores)
         if found is None:
             return None
-        return Noise(*found, examples=self._luck_of_examples() or 0.0)
+        return Noise(*found, examples=self._luck_of_examples() or 0.0, fits=self._sweep.fits)
 
     def _luck_of_examples(self) -> float | None:
         """None unless two configurations have two seeds each with predictions."""
@@ -205,9 +208,10 @@ class _Analysis:
 
     def _simulated(self, pruned: int) -> Luck | None:
         noise = self._noise
-        if noise is None or self._best is None:
+        # scores on folds are of other examples than those of refits: how much they differ by luck is not known
+        if noise is None or self._best is None or self._sweep.folds is not None:
             return None
-        if noise.seed_variance + noise.examples <= 0:
+        if noise.of_trial <= 0:
             return Luck(Estimate(0.0, 0.0, 0.0), 0.0, None)
         seeds = sum(len(of) for of in self._scores.values()) / len(self._scores)
         design = Design(len(self._scores), round(seeds), pruned)

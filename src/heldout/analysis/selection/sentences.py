@@ -34,6 +34,7 @@ class _Words:
         if of.fresh is None:
             why = "without refits" if of.winner is None else "as it was not refitted"
             return f"{start}; {why} on fresh seeds, how much of this is the luck of its seed cannot be known."
+        start += "" if of.folds is None else f" ({of.folds}-fold)"
         return f"{start}; on {_seeds(of.fresh_seeds)} its settings reach {self._estimate(of.fresh)}."
 
     def luck(self) -> str:
@@ -41,6 +42,11 @@ class _Words:
         if step is None:
             return ""
         drop = f"{self._worse(step.drop)} of {self._difference(step.drop)}"
+        if self.of.folds is not None:
+            return (
+                f"Trials were scored on {self.of.folds} folds and refits on the validation split, so the {drop} is one "
+                "between different examples too: how much of it is luck cannot be known."
+            )
         if step.luck is None or step.most is None:
             return (
                 f"Whether luck explains the {drop} cannot be known: that takes two fresh seeds of a configuration, "

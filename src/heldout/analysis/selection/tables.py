@@ -80,6 +80,17 @@ class Sweep:
         """Keys of the searched settings, as in the table of trials but without their prefix."""
         return [name.removeprefix(PARAMETER) for name in self.trials.columns if name.startswith(PARAMETER)]
 
+    @property
+    def fits(self) -> int:
+        """Fits of one trial, of which its objective is the mean."""
+        return int(self.info.get("fits", 1))
+
+    @property
+    def folds(self) -> int | None:
+        """Folds of cross-validation on which trials are scored; None when they have the validation split."""
+        folds = self.info.get("folds")
+        return None if folds is None else int(folds)
+
     @cached_property
     def refits(self) -> list[Refit]:
         """The refits on fresh seeds, by trial and seed."""
@@ -121,6 +132,9 @@ def _read_info(file: Path) -> dict[str, Any]:
         _check_field(info, field, (kind,), file)
     if info["format"] != FORMAT:
         raise SweepFilesError(f"{file} has format {info['format']}; this version reads format {FORMAT}")
+    for field, kinds in {"fits": (int,), "folds": (int, type(None)), "winner": (dict, type(None))}.items():
+        if field in info:
+            _check_field(info, field, kinds, file)
     objective = info["objective"]
     if not isinstance(objective.get("metric"), str) or objective.get("mode") not in MODES:
         raise SweepFilesError(
@@ -146,9 +160,7 @@ def _check_refits(refits: Sequence[Any], winner: Any, trials: set[int], file: Pa
         seen.add(key)
         if refit["trial"] not in trials:
             raise SweepFilesError(f"{file}: a refit is of trial {refit['trial']}, which {TRIALS_FILE} does not have")
-    if winner is None:
-        return
-    if not isinstance(winner, dict) or winner.get("trial") not in trials:
+    if winner is not None and winner.get("trial") not in trials:
         raise SweepFilesError(f"{file}: field 'winner' is {winner!r}; expected null, or an object with a known trial")
 
 
