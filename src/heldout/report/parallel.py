@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-HEIGHT = 420
+HEIGHT = 400
+MARGIN = {"l": 8, "r": 8, "t": 28, "b": 4}
 # settings for which there is room; the most important ones where there are more
 MOST_SETTINGS = 9
 # shades into which the objective is divided, pale to dark
 SHADES = ("#cfe0ef", "#9cc3e2", "#5f9fd0", "#1f6fb2", "#0b3c6b")
-# the worst share of the trials, which share the lower end of the objective's axis
+# the worst share of the finished trials, which share the lower end of the objective's axis
 OFF_SCALE = 0.15
 # where a setting that does not apply to a trial is drawn, below the axis
 ABSENT = -0.09
@@ -44,7 +45,7 @@ def parallel_coordinates(sweep: Sweep, order: Sequence[str] = ()) -> go.Figure:
     """Trials as lines over the settings that vary, towards their objective; darker is better.
 
     Pruned trials are dashed and grey, and can be hidden by their name in the legend; failed ones are left out. Axes are
-    logarithmic where values span more than a factor of 20. `order` names the most important settings first; they stand
+    logarithmic where the values seem to have been drawn so. `order` names the most important settings first; they stand
     next to the objective.
     """
     import plotly.graph_objects as go
@@ -53,7 +54,7 @@ def parallel_coordinates(sweep: Sweep, order: Sequence[str] = ()) -> go.Figure:
     shown = sweep.trials[(sweep.trials["status"] != "failed") & np.isfinite(objective)].reset_index(drop=True)
     axes = [_axis(key, shown[PARAMETER + key]) for key in _settings(sweep, shown, order)]
     axes.append(_objective_axis(sweep, shown))
-    figure = go.Figure(layout=layout(HEIGHT, showlegend=True, hovermode="closest"))
+    figure = go.Figure(layout=layout(HEIGHT, showlegend=True, hovermode="closest", margin=MARGIN))
     pruned = (shown["status"] == "pruned").to_numpy()
     told = [_told(sweep, row) for _, row in shown.iterrows()]
     _add_lines(
@@ -66,8 +67,8 @@ def parallel_coordinates(sweep: Sweep, order: Sequence[str] = ()) -> go.Figure:
         name = "finished" if shade == SHADES[-1] else ""
         _add_lines(figure, axes, group, told, name, {"color": shade, "width": 1.4})
     for place, axis in enumerate(axes):
-        _draw_axis(figure, place, axis)
-    figure.update_xaxes(visible=False, range=[-0.35, len(axes) - 0.45])
+        _draw_axis(figure, place, axis, labels="left" if axis is not axes[-1] else "right")
+    figure.update_xaxes(visible=False, range=[-0.35, len(axes) - 0.65])
     figure.update_yaxes(visible=False, range=[ABSENT - 0.05, 1.14])
     return figure
 
@@ -88,7 +89,7 @@ def _axis(key: str, values: pd.Series) -> Axis:
     known = sorted(values.dropna().unique().tolist())
     place = {value: (i + 0.5) / len(known) for i, value in enumerate(known)}
     # between neighbouring values of a choice, lines keep a little apart
-    jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(values)) / max(1, len(known))
+    jitter = np.random.default_rng(0).uniform(-0.14, 0.14, len(values)) / max(1, len(known))
     position = np.array([place.get(value, math.nan) for value in values]) + jitter
     return Axis(key, _present(position, bool(values.isna().any())), [(at, _text(value)) for value, at in place.items()])
 
@@ -120,7 +121,9 @@ def _objective_axis(sweep: Sweep, shown: pd.DataFrame) -> Axis:
     values = shown["objective"].astype(float).to_numpy()
     if len(values) == 0:
         return Axis(sweep.metric, values, [])
-    worst = float(np.quantile(values, OFF_SCALE if sweep.mode == "max" else 1 - OFF_SCALE))
+    finished = values[(shown["status"] == "finished").to_numpy()]
+    typical = finished if len(finished) else values
+    worst = float(np.quantile(typical, OFF_SCALE if sweep.mode == "max" else 1 - OFF_SCALE))
     clipped = np.maximum(values, worst) if sweep.mode == "max" else np.minimum(values, worst)
     axis = _number_axis(sweep.metric, clipped, logarithmic=False)
     position = axis.position if sweep.mode == "max" else 1 - axis.position
@@ -158,7 +161,7 @@ def _add_lines(
     )
 
 
-def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
+def _draw_axis(figure: go.Figure, place: int, axis: Axis, labels: str) -> None:
     figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": theme.MUTED, "width": 1})
     figure.add_annotation(
         x=place, y=1.09, text=f"<b>{_short(axis.title)}</b>", hovertext=axis.title, showarrow=False, font={"size": 12}
@@ -168,7 +171,8 @@ def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
         ticks.append((ABSENT, "not set"))
     for at, text in ticks:
         figure.add_annotation(
-            x=place, y=at, text=text, showarrow=False, xanchor="right", xshift=-4, bgcolor="rgba(255,255,255,0.75)",
+            x=place, y=at, text=text, showarrow=False, xanchor="right" if labels == "left" else "left",
+            xshift=-4 if labels == "left" else 4, bgcolor="rgba(255,255,255,0.75)",
             font={"size": 10.5, "color": theme.MUTED}, borderpad=1,
         )  # fmt: skip
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 ANYTIME_HEIGHT = 320
+LUCK = "by luck alone"
+LUCK_BELOW = 0.24
 
 
 def ladder(selection: Selection) -> go.Figure:
@@ -29,18 +31,20 @@ def ladder(selection: Selection) -> go.Figure:
 
     figure = go.Figure(layout=layout(120, hovermode="closest", margin={"l": 8, "r": 16, "t": 12, "b": 44}))
     rows = _rungs(selection)
+    labels = list(dict.fromkeys(label for label, *_ in rows))
     for label, estimate, color, symbol in rows:
+        # what luck alone would do stands a little below what was found
+        height = -labels.index(label) - (LUCK_BELOW if color == theme.TRAIN else 0.0)
         figure.add_scatter(
             x=[estimate.value],
-            y=[label],
+            y=[height],
             mode="markers",
             marker={"color": color, "symbol": symbol, "size": 11, "line": {"color": color, "width": 2}},
             error_x=error_bars([estimate], color),
-            hovertemplate="%{y}: %{x:.4~f}<extra></extra>",
+            hovertemplate=f"{LUCK if color == theme.TRAIN else label}: %{{x:.4~f}}<extra></extra>",
         )
-    labels = list(dict.fromkeys(label for label, *_ in rows))
-    figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], tickfont={"size": 13, "color": theme.INK})
-    figure.update_yaxes(range=[-0.6, len(labels) - 0.4])
+    figure.update_yaxes(tickvals=[-i for i in range(len(labels))], ticktext=labels, showgrid=True)
+    figure.update_yaxes(tickfont={"size": 13, "color": theme.INK}, range=[0.4 - len(labels), 0.5])
     figure.update_xaxes(title_text=selection.metric, showgrid=True)
     figure.update_layout(height=70 + (ROW_HEIGHT + 8) * len(labels))
     return figure
@@ -106,11 +110,11 @@ def anytime(sweep: Sweep, fresh: Estimate | None = None) -> go.Figure:
     ended = sweep.trials.sort_values(["ended", "trial"], ignore_index=True)
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.03)
     figure.update_layout(layout(ANYTIME_HEIGHT, showlegend=True, hovermode="closest"))
-    low, high = _objective_range(ended["objective"].astype(float), sweep.mode, fresh)
+    low, high = _objective_range(ended, sweep.mode, fresh)
     seconds: list[float] = ended["ended"].astype(float).tolist()
     for column, x in enumerate((seconds, [float(i + 1) for i in range(len(ended))]), start=1):
         where = {"row": 1, "col": column, "legend": column == 1}
-        _add_trials(figure, ended, x, low if sweep.mode == "max" else high, where)
+        _add_trials(figure, ended, x, low + 0.02 * (high - low), where)
         _add_best(figure, ended, x, sweep.mode, where)
         if fresh is not None:
             line = {"color": theme.MUTED, "width": 1.2, "dash": "dash"}
@@ -165,9 +169,12 @@ def _add_best(figure: go.Figure, ended: pd.DataFrame, x: Sequence[float], mode: 
     )
 
 
-def _objective_range(objective: pd.Series, mode: str, fresh: Estimate | None) -> tuple[float, float]:
-    """Range of the axis: from the best to where most trials are; what is far worse would squeeze the rest."""
-    values = objective[np.isfinite(objective)].to_numpy()
+def _objective_range(ended: pd.DataFrame, mode: str, fresh: Estimate | None) -> tuple[float, float]:
+    """Range of the axis: from the best to where most finished trials are; what is far worse would squeeze them."""
+    objective = ended["objective"].astype(float)
+    known = np.isfinite(objective)
+    finished = known & (ended["status"] == "finished")
+    values = objective[finished if finished.any() else known].to_numpy()
     shown = [*values, *([] if fresh is None else [fresh.value])]
     if not shown:
         return 0.0, 1.0

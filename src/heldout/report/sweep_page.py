@@ -100,7 +100,7 @@ def render(found: SweepAnalysis) -> str:
         steps=_steps(selection),
         styles=JUDGEMENTS,
         importance=found.importance,
-        figures={name: Figure(name, figure_json(figure)) for name, figure in found.figures().items()},
+        figures={name: Figure(f"figure-{name}", figure_json(figure)) for name, figure in found.figures().items()},
         rows=_rows(sweep),
         best=selection.winner if selection.winner is not None else selection.leader,
         plotly=get_plotlyjs(),

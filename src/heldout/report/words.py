@@ -15,7 +15,10 @@ NOTHING = "\N{EN DASH}"
 
 def number(value: float | None, decimals: int = 3) -> str:
     """A number with a true minus sign; a dash for None."""
-    return NOTHING if value is None else f"{value:.{decimals}f}".replace("-", MINUS)
+    if value is None:
+        return NOTHING
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
 
 
 def interval(estimate: Estimate | None, decimals: int = 3) -> str:

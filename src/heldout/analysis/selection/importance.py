@@ -24,6 +24,8 @@ TREES = 50
 SHUFFLES = 3
 # positive numbers over so large a ratio are better told apart by their logarithm
 LOG_RATIO = 20.0
+# an even spread has its median in the middle; one that is even by logarithm, over LOG_RATIO, at 0.18
+MEDIAN_OF_LOGARITHMIC = 0.25
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ def importance(sweep: Sweep, confidence: float, seed: int) -> Importance:
 
 
 def is_logarithmic(values: pd.Series) -> bool:
-    """Whether numbers are positive and span more than LOG_RATIO, so that they are better shown by their logarithm."""
+    """Whether numbers are better shown by their logarithm: positive, far apart, and most of them near the lower end."""
     from pandas.api.types import is_numeric_dtype
 
     known = values.dropna()
-    return bool(is_numeric_dtype(known) and len(known) and known.min() > 0 and known.max() > LOG_RATIO * known.min())
+    if not is_numeric_dtype(known) or known.empty or known.min() <= 0 or known.max() <= LOG_RATIO * known.min():
+        return False
+    return bool(known.median() - known.min() < MEDIAN_OF_LOGARITHMIC * (known.max() - known.min()))
 
 
 def _as_numbers(values: pd.Series) -> np.ndarray:

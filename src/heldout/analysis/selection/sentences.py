@@ -21,7 +21,7 @@ class _Words:
 
     def all(self) -> list[str]:
         if self.of.leader is None:
-            return [f"None of {self._trials()} finished with a finite score: there is nothing to choose from."]
+            return [f"{self._trials()}, none of which finished with a finite score: there is nothing to choose from."]
         told = [self.seen(), self.luck(), self.pruned(), self.winner(), self.test(), self.luck_of_test()]
         told += [self.corrected(), self.not_finite()]
         return [sentence for sentence in told if sentence]
@@ -92,6 +92,8 @@ class _Words:
         if of.to_test is None:
             return f"{score}."
         drop = of.to_test.drop
+        if float(self._number(drop.value)) == 0:
+            return f"{score}, as on validation with the same seeds: a difference of {self._difference(drop)}."
         side = self._side(drop.value)
         if drop.value < 0:
             drop = _opposite(drop)
