@@ -71,7 +71,10 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda info: info.update(fits="two"), "field 'fits' is 'two'; expected int"),
         (lambda info: info["objective"].update(mode="best"), "a mode of max or min"),
         (lambda info: info["refits"][0].pop("seed"), "lacks the field 'seed'"),
-        (lambda info: info["refits"][0].update(objective="high"), "'objective' is 'high'; expected int or float or null"),
+        (
+            lambda info: info["refits"][0].update(objective="high"),
+            "is 'high'; expected int or float or null",
+        ),
         (lambda info: info["refits"][0].update(seed=1002), "trial 0 was refitted twice on seed 1002"),
         (lambda info: info["refits"][0].update(trial=8), "a refit is of trial 8, which trials.parquet does not have"),
         (lambda info: info.update(winner={"trial": 8}), "field 'winner' is {'trial': 8}"),
