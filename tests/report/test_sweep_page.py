@@ -15,7 +15,7 @@ from tests.analysis.sweeps import Plan, realistic, refits
 from heldout.analysis.selection import SweepFilesError, read_sweep, sentences
 from heldout.config.analysis import AnalysisConfig
 from heldout.report import SweepAnalysis, words, write_sweep_report
-from heldout.report.parallel import ABSENT, SHADES, parallel_coordinates
+from heldout.report.parallel import ABSENT, OPACITIES, parallel_coordinates
 from heldout.report.sweep_figures import LUCK, anytime
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -81,7 +81,8 @@ def test_trials_are_lines_and_failed_ones_are_left_out(found: SweepAnalysis) -> 
     assert drawn["pruned"] == (trials["status"] == "pruned").sum()
     finished = [trace for trace in figure.data if trace.legendgroup == "finished"]
     assert sum(y is None for trace in finished for y in trace.y) == (trials["status"] == "finished").sum()
-    assert [trace.line.color for trace in finished] == list(SHADES)
+    opacities = [float(trace.line.color.rstrip(")").split(",")[-1]) for trace in finished]
+    assert opacities == list(OPACITIES)
     assert by_name(figure)["pruned"].line.dash == "dot"
     titles = [note.text for note in figure.layout.annotations if note.text.startswith("<b>")]
     assert titles[-1] == "<b>accuracy</b>"
@@ -108,7 +109,7 @@ def test_axes_are_logarithmic_where_values_were_drawn_so(found: SweepAnalysis) -
 def test_the_best_of_a_loss_is_above(tmp_path: Path) -> None:
     rows = [{"objective": 0.5 + 0.1 * i, "param.rate": 0.1 * i} for i in range(8)]
     figure = parallel_coordinates(read_sweep(Plan(rows, metric="loss", mode="min").write(tmp_path)))
-    best = next(trace for trace in figure.data if trace.line.color == SHADES[-1])
+    best = next(trace for trace in figure.data if trace.name == "finished")
     assert best.y[1] == pytest.approx(1.0)
     assert "trial 0" in best.text[0]
 

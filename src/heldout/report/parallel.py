@@ -23,8 +23,8 @@ HEIGHT = 400
 MARGIN = {"l": 8, "r": 8, "t": 28, "b": 4}
 # settings for which there is room; the most important ones where there are more
 MOST_SETTINGS = 9
-# shades into which the objective is divided, pale to dark
-SHADES = ("#cfe0ef", "#9cc3e2", "#5f9fd0", "#1f6fb2", "#0b3c6b")
+# opacities into which the finished trials are divided, the best last: they work on light and on dark pages
+OPACITIES = (0.16, 0.26, 0.4, 0.62, 1.0)
 # the worst share of the finished trials, which share the lower end of the objective's axis
 OFF_SCALE = 0.15
 # where a setting that does not apply to a trial is drawn, below the axis
@@ -42,7 +42,7 @@ class Axis:
 
 
 def parallel_coordinates(sweep: Sweep, order: Sequence[str] = ()) -> go.Figure:
-    """Trials as lines over the settings that vary, towards their objective; darker is better.
+    """Trials as lines over the settings that vary, towards their objective; the stronger its colour, the better.
 
     Pruned trials are dashed and grey, and can be hidden by their name in the legend; failed ones are left out. Axes are
     logarithmic where the values seem to have been drawn so. `order` names the most important settings first; they stand
@@ -63,9 +63,10 @@ def parallel_coordinates(sweep: Sweep, order: Sequence[str] = ()) -> go.Figure:
     ranked = np.flatnonzero(~pruned)
     better = shown["objective"].astype(float).to_numpy()[ranked] * (1 if sweep.mode == "max" else -1)
     ranked = ranked[np.argsort(better, kind="stable")]
-    for shade, group in zip(SHADES, np.array_split(ranked, len(SHADES)), strict=True):
-        name = "finished" if shade == SHADES[-1] else ""
-        _add_lines(figure, axes, group, told, name, {"color": shade, "width": 1.4})
+    for opacity, group in zip(OPACITIES, np.array_split(ranked, len(OPACITIES)), strict=True):
+        name = "finished" if opacity == OPACITIES[-1] else ""
+        line = {"color": theme.translucent(theme.VALIDATION, opacity), "width": 1 + opacity}
+        _add_lines(figure, axes, group, told, name, line)
     for place, axis in enumerate(axes):
         _draw_axis(figure, place, axis, labels="left" if axis is not axes[-1] else "right")
     figure.update_xaxes(visible=False, range=[-0.35, len(axes) - 0.65])
