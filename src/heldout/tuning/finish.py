@@ -12,6 +12,7 @@ from heldout.config.analysis import AnalysisConfig
 from heldout.config.compose import compose_stage, hydra_session
 from heldout.config.stages import EvaluateConfig, TrainConfig
 from heldout.record import Record, find_records
+from heldout.report import SweepAnalysis, figures, write_sweep_report
 from heldout.tuning.parent import SweepParent
 from heldout.tuning.refit import Refit, refit_best
 from hydra_plugins.ray_tune_sweeper import Status, Sweep, plain
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 WINNER_FOLDER = "winner"
 
 
-def finish(sweep: Sweep, config: TrainConfig, parent: SweepParent) -> selection.Selection:
+def finish(sweep: Sweep, config: TrainConfig, parent: SweepParent) -> None:
     """Leaves trials.parquet, sweep.json, best.yaml and sweep.html in the folder of the sweep, and all in MLflow.
 
     Raises:
@@ -35,9 +36,8 @@ def finish(sweep: Sweep, config: TrainConfig, parent: SweepParent) -> selection.
     refits = [entry for refit in refit_best(sweep, config, runs) for entry in _entries(sweep, config, refit)]
     winner = _winner(sweep, config, refits)
     _write_summary(sweep, refits, winner)
-    found = selection.analyse(selection.read_sweep(sweep.directory), _analysis_config())
-    _tell(sweep, parent, found)
-    return found
+    settings = _analysis_config()
+    _tell(sweep, parent, SweepAnalysis.of(selection.read_sweep(sweep.directory), settings), settings)
 
 
 def _record_of(sweep: Sweep, job: int) -> str | None:
@@ -120,17 +120,17 @@ def _analysis_config() -> AnalysisConfig:
     return config
 
 
-def _tell(sweep: Sweep, parent: SweepParent, found: selection.Selection) -> None:
-    from heldout.report import write_sweep_report
-
-    page = write_sweep_report(sweep.directory)
+def _tell(sweep: Sweep, parent: SweepParent, found: SweepAnalysis, settings: AnalysisConfig) -> None:
+    page = write_sweep_report(sweep.directory, settings)
     run = parent.run
     for name in ("trials.parquet", "reports.parquet", "best.yaml", SWEEP_FILE):
         if (sweep.directory / name).is_file():
             run.log_artifact(sweep.directory / name)
     run.log_artifact(page, "figures")
-    run.log_metrics(found.metrics(), 0)
-    words = selection.sentences(found)
+    for name, figure in found.figures().items():
+        run.log_figure_html(name, figures.page(figure))
+    run.log_metrics(found.selection.metrics(), 0)
+    words = selection.sentences(found.selection)
     run.set_tags({"heldout.selection": " ".join(words)})
     for sentence in words:
         logger.info("%s: %s", sweep.name, sentence)
