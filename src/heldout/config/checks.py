@@ -188,8 +188,10 @@ def _train(config: TrainConfig) -> Iterator[str]:
     objective = config.sweep.objective
     wanted = {"loss": Mode.min, "accuracy": Mode.max}.get(objective.metric)
     if wanted is not objective.mode:
-        expected = "loss with min, or accuracy with max, both of validation"
-        yield f"sweep.objective.metric={objective.metric}, sweep.objective.mode={objective.mode.name}: expected {expected}."
+        yield (
+            f"sweep.objective.metric={objective.metric}, sweep.objective.mode={objective.mode.name}: expected loss "
+            "with min, or accuracy with max, both of validation."
+        )
     if twice := sorted(set(config.seeds) & set(config.sweep.refit.seeds)):
         yield (
             f"seeds={config.seeds} and sweep.refit.seeds={config.sweep.refit.seeds} share {twice}: expected seeds that "
