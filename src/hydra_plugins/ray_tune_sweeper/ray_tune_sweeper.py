@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,11 @@ class RayTuneSweeper(Sweeper):
         with locked(directory, settings.name):
             if settings.resume is Resume.never and (aside := set_aside(directory)):
                 log.info("the earlier sweep is now %s", aside)
-            journal = Journal(directory / STATE_FOLDER / "journal.jsonl")
-            resumed = check_identity(directory / STATE_FOLDER, given, settings.name, bool(journal.trials))
-            OmegaConf.save(self.config, directory / "multirun.yaml")
-            sweep = Sweep(settings.name, directory, settings, space, self.config, journal, resumed, loader)
-            try:
+            with closing(Journal(directory / STATE_FOLDER / "journal.jsonl")) as journal:
+                resumed = check_identity(directory / STATE_FOLDER, given, settings.name, bool(journal.trials))
+                OmegaConf.save(self.config, directory / "multirun.yaml")
+                sweep = Sweep(settings.name, directory, settings, space, self.config, journal, resumed, loader)
                 self._run(sweep)
-            finally:
-                journal.close()
         return sweep
 
     def _compose_all(self, space: Space) -> None:

@@ -1,0 +1,150 @@
+"""A sweep of trainings: what it leaves on disk and in MLflow, and how it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.tuning.conftest import Sweep, children_of, journal, parent_of_sweep, runs_in_mlflow, trials
+
+from heldout.data.test_split import count_openings
+from heldout.record import Record, find_records
+from heldout.training.outcome import LEDGER
+
+pytestmark = pytest.mark.timeout(200)
+
+RATES = "model.learning_rate=tag(log, interval(1e-4, 1e-1))"
+DIGITS = ("data=digits", "model=mlp", "model.hidden=[16]", "trainer.max_epochs=4", "sweep.name=s", RATES)
+
+
+def test_a_sweep_ends_as_tables_records_and_one_run_a_trial_and_more_trials_go_on_with_it(sweep: Sweep) -> None:
+    assert sweep(*DIGITS, "sweep.trials=3", "sweep.scheduler.name=fifo") == 0
+
+    first = trials("s")
+    assert first["trial"].tolist() == [0, 1, 2]
+    assert set(first["status"]) == {"finished"}
+    assert first["epochs"].tolist() == [4, 4, 4]
+    for row in first.itertuples():
+        record = Record.load(Path("sweeps/s") / str(row.record))
+        history = record.history
+        kept = history[(history["epoch"] == record.info["kept_epoch"]) & (history["split"] == "validation")]
+        assert row.objective == pytest.approx(float(kept["loss"].iloc[0]))
+        assert record.info["mlflow"]["run_id"] == row.run_id
+    best = yaml.safe_load(Path("sweeps/s/best.yaml").read_text())
+    assert best["trial"] == int(first["objective"].idxmin())
+    assert best["params"]["model.learning_rate"] == first["param.model.learning_rate"][best["trial"]]
+
+    # a target, not an increment: two more
+    assert sweep(*DIGITS, "sweep.trials=5", "sweep.scheduler.name=fifo") == 0
+    second = trials("s")
+    assert second["trial"].tolist() == [0, 1, 2, 3, 4]
+    assert second.loc[:2, "objective"].tolist() == first["objective"].tolist()
+    assert sum(event["event"] == "started" for event in journal("s")) == 5
+
+    parent = parent_of_sweep()
+    assert parent.info.status == "FINISHED"
+    children = children_of(parent)
+    assert [run.data.tags["heldout.trial"] for run in children] == ["0", "1", "2", "3", "4"]
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert len({run.data.params["model.learning_rate"] for run in children}) == 5
+
+
+def test_another_search_space_is_refused_and_nothing_is_touched(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep(*DIGITS, "sweep.trials=1") == 0
+    before = {path: path.read_bytes() for path in Path("sweeps").rglob("*") if path.is_file()}
+    assert sweep(*DIGITS[:-1], "model.learning_rate=0.1,0.2", "sweep.trials=1") == 2
+    said = capsys.readouterr().err
+    assert "- search model.learning_rate: tag(log,interval(0.0001,0.1))" in said
+    assert "+ search model.learning_rate: choice(0.1,0.2)" in said
+    assert "sweep.name" in said
+    assert "resume=never" in said
+    changed = {path for path, content in before.items() if path.read_bytes() != content}
+    assert changed <= {Path("sweeps/s/.sweep.lock")}
+
+
+def test_the_best_are_fitted_again_and_the_winner_alone_sees_the_test_set(sweep: Sweep) -> None:
+    refit = ("sweep.refit.top=2", "sweep.refit.seeds=[7,8]")
+    assert sweep(*DIGITS, "sweep.trials=4", "sweep.scheduler.name=fifo", *refit) == 0
+
+    folder = Path("sweeps/s")
+    summary = json.loads((folder / "sweep.json").read_text())
+    best_two = trials("s").sort_values("objective")["trial"].tolist()[:2]
+    assert sorted({entry["trial"] for entry in summary["refits"]}) == sorted(best_two)
+    assert {entry["seed"] for entry in summary["refits"]} == {7, 8}
+    winner = summary["winner"]["trial"]
+    means = {t: sum(e["objective"] for e in summary["refits"] if e["trial"] == t) / 2 for t in best_two}
+    assert winner == min(means, key=lambda trial: means[trial])
+
+    openings = {
+        entry["record"]: Record.load(folder / entry["record"]).info["test_openings"] for entry in summary["refits"]
+    }
+    assert {record: 1 if record.startswith("winner/") else 0 for record in openings} == openings
+    record = Record.load(folder / next(iter(openings)))
+    assert count_openings(LEDGER, record.info["hashes"]["data"]) == 2
+
+    assert yaml.safe_load((folder / "best.yaml").read_text())["trial"] == winner
+    assert "fresh seeds" in (folder / "sweep.html").read_text()
+    parent = parent_of_sweep()
+    assert parent.data.metrics["selection/seen"] == pytest.approx(trials("s")["objective"].min())
+    assert "test" in parent.data.tags["heldout.selection"]
+    # nested below their trials, so that the sweep has a child a trial and no more
+    assert len(children_of(parent)) == 4
+    nested = {
+        run.data.tags["mlflow.parentRunId"]
+        for run in runs_in_mlflow()
+        if run.data.tags["heldout.kind"] == "configuration"
+    }
+    by_trial = {int(run.data.tags["heldout.trial"]): run.info.run_id for run in children_of(parent)}
+    assert nested == {by_trial[trial] for trial in best_two}
+
+
+def test_pruned_failed_and_finished_trials_are_told_apart(sweep: Sweep) -> None:
+    diverging = "model.learning_rate=0.01,0.003,0.001,0.0001,1e30"
+    arguments = ("sweep.searcher.name=grid", "sweep.scheduler.grace_epochs=1", "sweep.scheduler.reduction_factor=2")
+    assert sweep(*DIGITS[:-1], diverging, "optimizer=sgd", *arguments) == 0
+    table = trials("s")
+    assert table["status"].iloc[4] == "failed"
+    assert "the loss became" in table["error"].iloc[4]
+    assert "pruned" in set(table["status"])
+    by_status = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+    for run, status in zip(children_of(parent_of_sweep()), table["status"], strict=True):
+        assert run.info.status == by_status[status]
+        assert run.data.tags["heldout.outcome"] == status
+
+
+def test_folds_fit_each_trial_on_every_part_of_train_and_validation(sweep: Sweep) -> None:
+    assert sweep(*DIGITS[:-1], "model.learning_rate=0.01,0.001", "sweep.searcher.name=grid", "sweep.folds=3") == 0
+    table = trials("s")
+    assert table["epochs"].tolist() == [3, 3]  # a report a fold
+    held_out: set[str] = set()
+    losses = []
+    for folder in find_records(Path("sweeps/s/0")):
+        record = Record.load(folder)
+        ids = set(record.predictions_of("validation").ids)
+        assert not held_out & ids
+        held_out |= ids
+        history = record.history
+        kept = history[(history["epoch"] == record.info["kept_epoch"]) & (history["split"] == "validation")]
+        losses.append(float(kept["loss"].iloc[0]))
+    counts = record.info["counts"]
+    assert len(held_out) == counts["train"] + counts["validation"]
+    assert table["objective"][0] == pytest.approx(sum(losses) / 3)
+
+
+def test_population_based_training_changes_rates_within_a_trial_and_says_so(sweep: Sweep) -> None:
+    pbt = ("sweep.scheduler.name=pbt", "sweep.scheduler.interval=2", "sweep.scheduler.quantile=0.5")
+    assert sweep(*DIGITS[:3], "trainer.max_epochs=10", "sweep.name=s", RATES, "sweep.trials=4", *pbt) == 0
+    changed = [event for event in journal("s") if event["event"] == "changed"]
+    assert changed
+    assert all(1e-4 <= event["params"]["model.learning_rate"] <= 1e-1 for event in changed)
+    assert set(trials("s")["status"]) == {"finished"}
+    by_trial = {int(run.data.tags["heldout.trial"]): run for run in children_of(parent_of_sweep())}
+    assert len(by_trial) == 4
+    run = by_trial[changed[-1]["job"]]
+    assert run.data.metrics["searched/model.learning_rate"] == pytest.approx(
+        changed[-1]["params"]["model.learning_rate"]
+    )
