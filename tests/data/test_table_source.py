@@ -99,7 +99,7 @@ def test_parquet_types(table, tmp_path):
         "decimal": [Decimal("1.5")] * n,
         "small": pa.array(range(n), pa.int8()),
         "flag": [i % 2 == 0 for i in range(n)],
-        "empty": pa.nulls(n),
+        "sparse": [2.0, *[None] * (n - 1)],
         "text number": ["1.5"] * n,
         "label": [i % 2 * 1.0 for i in range(n)],
     }
@@ -111,7 +111,7 @@ def test_parquet_types(table, tmp_path):
         "decimal": "numeric",
         "small": "numeric",
         "flag": "categorical",
-        "empty": "numeric",
+        "sparse": "numeric",
         "text number": "numeric",
     }
     assert raw.classes == ["0", "1"]
@@ -229,6 +229,14 @@ def test_the_source_hash_covers_the_bytes_of_the_file(table):
         (many("id,x,label", "{c},{i},{c}"), {}, DuplicateIds, r"2 ids occur more than once: 'a', 'b'"),
         (many("id,x,label", "{i},{i},{c}").replace("\n3,", "\n,"), {}, ColumnUnusable, r"data\.id=id: 1 rows"),
         (many("id,label", "{i},{c}"), {}, ColumnUnusable, "no column left"),
+        (many("x,y,label", "{i},,{c}"), {"id": None}, ColumnUnusable, "'y' of .* no value in any row.*y=ignore"),
+        (many("x,y,label", "{i},nan,{c}"), {"id": None}, ColumnUnusable, "'y' of .* no value in any row"),
+        (
+            many("x,y,label", "{i},,{c}"),
+            {"id": None, "columns": {"y": ColumnKind.categorical}},
+            ColumnUnusable,
+            "'y' of .* no value in any row",
+        ),
         ("é,label\n1,a\n2,b\n".encode("latin-1"), {"id": None}, FileUnreadable, "cannot be decoded|well-formed"),
         ("x,label\né,a\nb,b\n".encode("latin-1"), {"id": None}, FileUnreadable, "cannot be decoded as .*utf-8"),
         (None, {"encoding": "ascii"}, FileUnreadable, "cannot be decoded as data.encoding=ascii"),

@@ -140,6 +140,12 @@ def first_not_a_number(column: pa.ChunkedArray) -> tuple[int, str]:
     return -1, ""
 
 
+def has_values(column: pa.ChunkedArray) -> bool:
+    """Whether any row has a value; NaN is none."""
+    known = pc.invert(pc.is_nan(column)) if pa.types.is_floating(column.type) else pc.is_valid(column)
+    return bool(pc.any(known).as_py())
+
+
 def is_number(text: str) -> bool:
     """Whether a text reads as a decimal number."""
     try:

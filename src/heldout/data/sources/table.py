@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from heldout.config.data import ColumnKind, DataConfig, SplitMethod, TableData
 from heldout.data.arrow import to_numpy
 from heldout.data.card import SPLITS, Column
-from heldout.data.columns import column_text, encode_columns
+from heldout.data.columns import column_text, encode_columns, has_values
 from heldout.data.errors import ColumnMissing, ColumnUnusable, DataError, TargetUnusable, shown
 from heldout.data.hashing import hash_file
 from heldout.data.raw import RawData
@@ -81,6 +81,11 @@ def _columns(table: pa.Table, config: TableData) -> list[Column]:
     columns: list[Column] = []
     for name in table.column_names:
         kind = None if name in other else config.columns.get(name) or infer_kind(table[name], name)
+        if kind in (ColumnKind.numeric, ColumnKind.categorical) and not has_values(table[name]):
+            raise ColumnUnusable(
+                f"column '{name}' of {config.path} has no value in any row; expected some. Fill it in, or say "
+                f"data.columns.{name}=ignore."
+            )
         if kind is ColumnKind.numeric:
             columns.append(Column(name=name, kind="numeric", categories=[]))
         elif kind is ColumnKind.categorical:
