@@ -109,6 +109,8 @@ def _run_snapshot(stage: Stage, arguments: list[str]) -> int:
             return code
     from heldout.config.snapshot import load_snapshot
 
+    # the name that MLflow shows as the source of a run, also where a warm process began it
+    sys.argv = [f"pipelines/{stage.name}.py", *arguments]
     configure_logging()
     code = stage.function()(load_snapshot(path, stage.name)) or 0
     # runs that diverged are results: the pipeline goes on with their records

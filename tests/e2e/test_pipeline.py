@@ -71,6 +71,7 @@ def test_mlflow_holds_a_parent_a_configuration_and_a_child_a_seed(project: Proje
     assert Counter(child.data.tags["mlflow.parentRunId"] for child in children) == dict.fromkeys(parents, len(SEEDS))
     assert [r.data.tags["heldout.kind"] for r in runs].count("comparison") == 1
     assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.tags["mlflow.source.name"] for run in runs} == {"train.py", "compare.py"}
     for child in children:
         assert {"test/accuracy", "test/loss", "validation/loss", "gap/loss"} <= child.data.metrics.keys()
         assert {"heldout.verdict", "heldout.evidence", "heldout.test_openings"} <= child.data.tags.keys()
