@@ -150,6 +150,7 @@ def test_a_resumed_run_is_the_same_run_and_logs_nothing_twice(
     assert run.data.params == {"epochs": "5", "width": "3"}
     assert run.data.tags["changed.epochs"] == "9"
     assert run.data.tags["start"] == "2"
+    assert "error" not in run.data.tags, "that of the earlier start"
 
 
 def test_a_resumed_run_is_running_meanwhile(tracking: Tracking, stored: Stored) -> None:

@@ -50,6 +50,10 @@ def tags(values: Mapping[str, str]) -> Operation:
     return {"op": "tags", "values": dict(values)}
 
 
+def no_tag(key: str) -> Operation:
+    return {"op": "no tag", "key": key}
+
+
 def params(values: Mapping[str, str]) -> Operation:
     return {"op": "params", "values": dict(values)}
 
@@ -90,6 +94,7 @@ class Delivery:
         self._handlers: dict[str, Callable[[Operation], None]] = {
             "metrics": self._metrics,
             "tags": self._tags,
+            "no tag": self._no_tag,
             "params": self._params,
             "artifact": self._artifact,
             "datasets": self._datasets,
@@ -113,6 +118,11 @@ class Delivery:
 
         for items in _chunks(operation["values"].items(), ENTRIES_PER_REQUEST):
             self._client.log_batch(self._run_id, tags=[RunTag(key, value) for key, value in items])
+
+    def _no_tag(self, operation: Operation) -> None:
+        # MLflow refuses to delete what is not there
+        if operation["key"] in self._client.get_run(self._run_id).data.tags:
+            self._client.delete_tag(self._run_id, operation["key"])
 
     def _params(self, operation: Operation) -> None:
         from mlflow.entities import Param

@@ -229,9 +229,10 @@ class RunTracker:
             self.finish("KILLED", error)
 
     def mark_running(self) -> None:
-        """Makes a run that ended RUNNING again."""
+        """Makes a run that ended RUNNING again, and takes the error that ended it back."""
         # queued behind what the spool still holds, which may end with the last end of the run
         self._put(delivery.status("RUNNING", None))
+        self._put(delivery.no_tag(ERROR_TAG))
 
     def sample_system(self) -> None:
         """Begins to sample CPU, memory and GPU, where `tracking.system_metrics_seconds` asks for it."""
