@@ -20,7 +20,7 @@ from heldout.config.analysis import AnalysisConfig
 from heldout.record import HISTORY_FILE, PREDICTIONS_FILE, Record, RecordError, find_records, write_history
 
 CFG = AnalysisConfig(bootstrap_samples=200)
-FILES = ["comparison.json", "curves.csv", "families.csv", "metrics.json", "runs.csv"]
+FILES = ["comparison.json", "curves.csv", "families.csv", "metrics", "runs.csv"]
 CNN = Plan("cnn", train=0.99, validation=0.92, test=0.91, onset=12)
 FOREST = Plan("random_forest", "baseline", train=1.0, validation=0.80, test=0.79, parameters=None)
 MAJORITY = Plan("majority", "baseline", train=0.11, validation=0.10, test=0.10, parameters=None, spread=0.0)
@@ -148,7 +148,9 @@ def test_other_records_change_nothing_but_reference_and_lift(records: Path, comp
 def test_files_are_the_same_whatever_the_order_of_the_records(records: Path, tmp_path: Path) -> None:
     compare(load(records), CFG).write(tmp_path / "a")
     compare(list(reversed(load(records))), CFG).write(tmp_path / "b")
-    for name in FILES:
+    written = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert {path.parts[0] for path in written} == set(FILES)
+    for name in written:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -174,10 +176,17 @@ def test_the_tables_hold_what_dvc_shows(comparison: Comparison, tmp_path: Path) 
     with (tmp_path / "runs.csv").open() as file:
         runs = list(csv.DictReader(file))
     assert [row["error"] for row in runs if row["error"]] == [f"the loss is NaN at step {n}" for n in (37, 40)]
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["toy"]["cnn"]["verdict"] == "overfit"
-    assert set(metrics["toy"]["cnn"]) >= {"train_accuracy", "validation_accuracy", "test_accuracy", "gap", "lift"}
-    assert metrics["toy"]["gru"] == {"verdict": "not enough evidence"}
+    metrics = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics" / "toy").iterdir()}
+    assert metrics["cnn"]["verdict"] == "overfit"
+    assert set(metrics["cnn"]) >= {"train_accuracy", "validation_accuracy", "test_accuracy", "gap", "lift"}
+    assert metrics["gru"] == {"verdict": "not enough evidence"}
+
+
+def test_families_that_are_gone_leave_no_metrics_behind(comparison: Comparison, tmp_path: Path) -> None:
+    comparison.write(tmp_path)
+    kept = [family for family in comparison.families if family.label == "gru"]
+    replace(comparison, families=kept).write(tmp_path)
+    assert [path.name for path in (tmp_path / "metrics").rglob("*.json")] == ["gru.json"]
 
 
 def test_only_failures_still_make_a_comparison(tmp_path: Path) -> None:

@@ -141,9 +141,8 @@ class TestOneModelEdited:
         assert [key for key in changes if key.startswith("train.")] == ["train.digits-cnn.model.dropout"], "no other's"
 
     def test_metrics_diff_shows_its_effect(self, project: Project, edited: set[str]) -> None:
-        (changes,) = json.loads(project.dvc("metrics", "diff", "--json")).values()
-        assert any(key.startswith("digits.cnn.") for key in changes)
-        assert not any(key.startswith("digits.mlp.") for key in changes)
+        changes = json.loads(project.dvc("metrics", "diff", "--json"))
+        assert {Path(file).stem for file in changes} == {"cnn"}
 
     def test_plots_diff_lays_the_two_over_each_other(self, project: Project, edited: set[str]) -> None:
         project.dvc("plots", "diff", "HEAD", "--out", "plots")
@@ -153,8 +152,8 @@ class TestOneModelEdited:
 
 
 def test_metrics_show_has_every_family(project: Project) -> None:
-    (shown,) = json.loads(project.dvc("metrics", "show", "--json"))[""]["data"].values()
-    families = shown["data"]["digits"]
+    shown = json.loads(project.dvc("metrics", "show", "--json"))[""]["data"]
+    families = {Path(file).stem: of["data"] for file, of in shown.items()}
     assert set(families) == set(MODELS)
     for values in families.values():
         assert {"train_accuracy", "validation_accuracy", "test_accuracy", "verdict"} <= values.keys()

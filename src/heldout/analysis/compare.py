@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 from heldout.analysis import tables
 from heldout.analysis.data_set import DataSet, by_configuration
@@ -22,7 +24,7 @@ COMPARISON_FILE = "comparison.json"
 FAMILIES_FILE = "families.csv"
 RUNS_FILE = "runs.csv"
 CURVES_FILE = "curves.csv"
-METRICS_FILE = "metrics.json"
+METRICS_FOLDER = "metrics"
 
 
 class ComparisonError(UserError):
@@ -61,7 +63,7 @@ class Comparison:
             raise ComparisonError(f"not a comparison: {error!r}; run `compare` again") from error
 
     def write(self, out: Path) -> None:
-        """Write comparison.json and the tables families.csv, runs.csv, curves.csv and metrics.json to `out`."""
+        """Write comparison.json, families.csv, runs.csv, curves.csv and metrics/DATA/FAMILY.json to `out`."""
         out.mkdir(parents=True, exist_ok=True)
         for name, rows, empty in (
             (FAMILIES_FILE, tables.family_rows(self.families), ()),
@@ -70,10 +72,17 @@ class Comparison:
         ):
             columns = list(rows[0]) if rows else list(empty)
             (out / name).write_text(tables.to_csv(rows, columns), encoding="utf-8")
-        metrics = json.dumps(tables.metrics(self.families), indent=1)
-        (out / METRICS_FILE).write_text(metrics + "\n", encoding="utf-8")
+        self._write_metrics(out / METRICS_FOLDER)
         # last, since `read` looks for this one
         (out / COMPARISON_FILE).write_text(self.to_json(), encoding="utf-8")
+
+    def _write_metrics(self, folder: Path) -> None:
+        # a file a family: `dvc metrics` shows a file as a row, and all that is in one side by side
+        shutil.rmtree(folder, ignore_errors=True)
+        for family in self.families:
+            file = folder / quote(family.data, safe=" ") / f"{quote(family.label, safe=' ')}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(tables.metrics(family), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> Comparison:

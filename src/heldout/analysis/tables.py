@@ -69,18 +69,14 @@ def curve_rows(families: Iterable[Family]) -> list[dict[str, Any]]:
     return rows
 
 
-def metrics(families: Iterable[Family]) -> dict[str, dict[str, dict[str, Any]]]:
-    """data set -> family -> the few numbers worth a diff between commits, rounded to four decimals."""
-    result: dict[str, dict[str, dict[str, Any]]] = {}
-    for f in families:
-        values = {f"{split}_accuracy": f.accuracy[split].value for split in SPLITS if split in f.accuracy}
-        if f.gap:
-            values["gap"] = f.gap.value
-        if f.lift:
-            values["lift"] = f.lift.value.value
-        rounded = {name: round(value, 4) for name, value in values.items()}
-        result.setdefault(f.data, {})[f.label] = {"verdict": str(f.verdict.label), **rounded}
-    return result
+def metrics(family: Family) -> dict[str, Any]:
+    """The few values worth a diff between commits, rounded to four decimals."""
+    values = {f"{split}_accuracy": family.accuracy[split].value for split in SPLITS if split in family.accuracy}
+    if family.gap:
+        values["gap"] = family.gap.value
+    if family.lift:
+        values["lift"] = family.lift.value.value
+    return {"verdict": str(family.verdict.label)} | {name: round(value, 4) for name, value in values.items()}
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
