@@ -84,6 +84,8 @@ def fit_deep(
     with _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
         warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
+        # said by FiniteLoss, with step and cause
+        warnings.filterwarnings("ignore", "Encountered `nan` values")
         try:
             trainer.fit(module, train, measured, ckpt_path=_checkpoint(folder, name), weights_only=True)
         except SystemExit:
