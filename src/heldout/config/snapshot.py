@@ -21,6 +21,7 @@ from heldout.config.compose import compose_stage, conf_dir, dump, hydra_session,
 from heldout.config.errors import ConfigError, closest, explain, listed
 from heldout.config.model import BaselineConfig
 from heldout.config.store import STAGES
+from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.training import AdamWConfig, ConstantConfig, TrainerConfig
 from heldout.config.tuned import FOLDER as TUNED
 from heldout.config.tuned import SUFFIX, NamedSweep, best_overrides
@@ -30,6 +31,8 @@ from heldout.config.tuned import SUFFIX, NamedSweep, best_overrides
 PARAMS = "params.yaml"
 # where results go does not change them: these are read afresh when the stage runs
 NOT_CONTENT = ("tracking", "resume", "sweep", "cluster")
+# of a multirun, which no stage of the pipeline is
+MULTIRUN_ONLY = {"sweep": SweepConfig, "cluster": ClusterConfig}
 # a classical model has neither, so that an edit there does not rerun it
 DEEP_ONLY = {"optimizer": AdamWConfig, "schedule": ConstantConfig, "trainer": TrainerConfig}
 
@@ -165,7 +168,7 @@ def load_snapshot(path: Path, stage: str) -> Any:
     """
     node = load_node(path, stage)
     keys = {field.name for field in fields(STAGES[stage])}
-    for group, unused in DEEP_ONLY.items():
+    for group, unused in {**DEEP_ONLY, **MULTIRUN_ONLY}.items():
         if group in keys and OmegaConf.is_missing(node, group):
             node[group] = OmegaConf.structured(unused)
     if "tracking" in keys and OmegaConf.is_missing(node, "tracking"):
