@@ -69,7 +69,7 @@ def main() -> None:
 
 def replication(means: np.ndarray, rng: np.random.Generator) -> tuple[float, ...]:
     """What is true of one sweep and what is reported of it."""
-    true = np.mean([drops for drops in sweeps(means, SWEEPS, rng)], axis=0)
+    true = np.mean(list(sweeps(means, SWEEPS, rng)), axis=0)
     on_validation = means + np.sqrt(EXAMPLES) * rng.standard_normal(len(means))
     scores = on_validation + rng.standard_normal(len(means))
     leader = int(scores.argmax())

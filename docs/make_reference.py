@@ -26,10 +26,10 @@ CONF = ROOT / "conf"
 PAGE = ROOT / "docs" / "reference" / "configuration.md"
 MARK = "<!-- written by docs/make_reference.py; what stands below is changed in src/heldout/config and conf/ -->\n"
 
-TYPES = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text"}
+TYPES = {Any: "value", int: "whole number", float: "number", bool: "`true` or `false`", str: "text"}
 # what PyYAML writes behind a value that stands alone
 END_OF_DOCUMENT = "\n...\n"
-PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
+PLURALS = {Any: "items", int: "whole numbers", float: "numbers", str: "texts"}
 
 # where the name says enough for the code, but not for a page
 MEANINGS = {
@@ -65,6 +65,8 @@ INTRODUCTIONS = {
     "family; one that is set here comes before it.",
     "schedule": "A factor on the learning rate, step by step.",
     "tracking": "See [Use an MLflow server, or none](../how-to/mlflow-server.md).",
+    "sweep": "Of `-m hydra/sweeper=ray_tune`: see [Search for settings](../how-to/sweeps.md).",
+    "cluster": "Where the trials of a sweep run.",
     "analysis": "Reasons for the values stand beside them in `conf/analysis/default.yaml`; the rules they belong to "
     "are in [How the verdict on a model is reached](../explanation/verdicts.md).",
 }

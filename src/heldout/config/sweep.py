@@ -60,7 +60,9 @@ class SchedulerConfig:
 class ObjectiveConfig:
     """What a sweep improves: a validation metric at the epoch that a run would keep."""
 
+    # loss or accuracy
     metric: str = "loss"
+    # which of two values is better: the lower, or the higher
     mode: Mode = Mode.min
 
 
