@@ -208,7 +208,7 @@ def _stopper(recorder: Recorder) -> Any:
 def _searcher(
     sweep: Sweep, sampler: Sampler, target: int | None, recorder: Recorder, most_open: Callable[[], int] | None
 ) -> Any:
-    from ray.tune.search import Searcher
+    from ray.tune.search import SearchAlgorithm, Searcher, SearchGenerator
 
     class Journaled(Searcher):
         """Gives out the trials that were interrupted, then new ones, each written down before it is given out."""
@@ -248,12 +248,43 @@ def _searcher(
             """The recorder tells the sampler."""
 
         def save(self, checkpoint_path: str) -> None:
-            """The journal is what is kept."""
+            """Never called: the journal is what is kept."""
 
         def restore(self, checkpoint_path: str) -> None:
             """Never called: a new start reads the journal."""
 
+    class Generator(SearchAlgorithm):
+        """What Ray Tune puts around a searcher, under another name: its population-based schedulers refuse that one.
+
+        They would have it that each member of a population is drawn at random, which is for who starts a sweep to say.
+        """
+
+        def __init__(self) -> None:
+            self._generator = SearchGenerator(Journaled())
+
+        def set_search_properties(self, metric: Any, mode: Any, config: Any, **spec: Any) -> bool:
+            return bool(self._generator.set_search_properties(metric, mode, config, **spec))
+
+        def add_configurations(self, experiments: Any) -> None:
+            self._generator.add_configurations(experiments)
+
+        def next_trial(self) -> Any:
+            return self._generator.next_trial()
+
+        @property
+        def total_samples(self) -> Any:
+            return self._generator.total_samples
+
+        def is_finished(self) -> bool:
+            return bool(self._finished or self._generator.is_finished())
+
+        def has_checkpoint(self, dirpath: str) -> bool:
+            return False
+
+        def save_to_dir(self, dirpath: str, **others: Any) -> None:
+            """The journal is what is kept."""
+
         def __reduce__(self) -> Any:
             return NOT_KEPT
 
-    return Journaled()
+    return Generator()

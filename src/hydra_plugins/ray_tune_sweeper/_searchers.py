@@ -245,14 +245,17 @@ def _cmaes(settings: Searcher, space: Space, past: list[Trial]) -> optuna.sample
     logging.getLogger("cmaes").setLevel(logging.ERROR)
     seed = settings.seed + len(past)
     independent = optuna.samplers.TPESampler(seed=seed, n_startup_trials=settings.startup_trials)
-    return optuna.samplers.CmaEsSampler(
-        seed=seed,
-        # its state ended with the process that had it; the best of the past are where it starts
-        source_trials=[past_trial(space, trial, "COMPLETE", only_numbers=True) for trial in finished] or None,
-        n_startup_trials=settings.startup_trials,
-        independent_sampler=independent,
-        warn_independent_sampling=False,
-    )
+    with warnings.catch_warnings():
+        # `source_trials` is marked experimental
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.CmaEsSampler(
+            seed=seed,
+            # its state ended with the process that had it; the best of the past are where it starts
+            source_trials=[past_trial(space, trial, "COMPLETE", only_numbers=True) for trial in finished] or None,
+            n_startup_trials=settings.startup_trials,
+            independent_sampler=independent,
+            warn_independent_sampling=False,
+        )
 
 
 def _suggest(trial: optuna.trial.Trial, name: str, domain: Choice | Interval) -> Value:

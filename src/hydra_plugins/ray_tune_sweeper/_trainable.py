@@ -33,9 +33,9 @@ STEP_FILE = ".hydra_step"
 # seconds that a task has to clean up after the scheduler stopped it, before its process is ended
 GRACE = 30.0
 # the same after its time was up
-LIMIT_GRACE = 10.0
+LIMIT_GRACE = 5.0
 # the same where it holds the interpreter lock, so that only a watchdog can end it
-WATCHDOG_GRACE = 20.0
+WATCHDOG_GRACE = 10.0
 
 
 @dataclass(frozen=True)
