@@ -35,8 +35,8 @@ PLURALS = {Any: "items", int: "whole numbers", float: "numbers", str: "texts"}
 MEANINGS = {
     "DataConfig.name": "name in reports, in MLflow and of folders",
     "SplitConfig.seed": "the same seed and examples give the same split",
-    "TableData.path": "csv (`.csv`, `.tsv`, `.txt`) or parquet file",
-    "TableData.encoding": "csv only",
+    "FileData.path": "a table: csv (`.csv`, `.tsv`, `.txt`) or parquet file; series: also a .ts file",
+    "FileData.encoding": "csv only",
     "ClassifyConfig.label_smoothing": "share of the target that is spread over all classes",
     "OptimizerConfig.weight_decay": "with Adam and SGD an L2 penalty, with AdamW apart from the gradient",
     "AdamConfig.betas": "decay of the running means of the gradient and of its square",

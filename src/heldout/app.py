@@ -230,7 +230,7 @@ def _help(stage: Stage, overrides: list[str]) -> str:
         config = compose_stage(stage.name, overrides, complete=False)
         groups = {str(key): group_options(str(key)) for key in config if (conf_dir() / str(key)).is_dir()}
         if stage.name == "train":
-            groups["experiment"] = group_options("experiment")
+            groups |= {name: group_options(name) for name in ("experiment", "budget")}
     lines = [
         f"python pipelines/{stage.name}.py [group=option] [key=value] ...",
         "",

@@ -12,14 +12,23 @@ from heldout.data.prepare import prepare
 from heldout.data.quality import check
 from heldout.data.store import read_split
 
-# what the policy warns of, and why that is known: the outer pixels of these images are never written on
-KNOWN = {"digits": ["constant_features"], "mnist5k": ["constant_features"]}
+# what the policy warns of, and why that is known: the outer pixels of these images are never written on; one hand's
+# movements, and days of one country's demand, are smooth and alike
+KNOWN = {
+    "digits": ["constant_features"],
+    "mnist5k": ["constant_features"],
+    "gunpoint": ["near_duplicates"],
+    "italy_power_demand": ["near_duplicates"],
+}
 COUNTS = {
     "digits": (1079, 359, 359),
     "mnist1d": (3200, 800, 1000),
     "mnist5k": (3000, 1000, 1000),
     "breast_cancer": (343, 113, 113),
     "japanese_vowels": (216, 54, 370),
+    "gunpoint": (40, 10, 150),
+    "italy_power_demand": (53, 14, 1029),
+    "basic_motions": (32, 8, 40),
 }
 
 

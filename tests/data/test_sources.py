@@ -3,52 +3,72 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.data import DataConfig, Modality
 from heldout.data.errors import FileUnreadable
 from heldout.data.raw import RawData
 from heldout.data.sources import load_source, source, source_names
 from heldout.data.sources._packages import package_file
+from heldout.data.sources._ts import read_ts
 from heldout.data.sources.breast_cancer import COLUMNS
-from heldout.data.sources.japanese_vowels import read_ts
 
-MODALITIES = {
-    "digits": Modality.image,
-    "mnist1d": Modality.series,
-    "mnist5k": Modality.image,
-    "breast_cancer": Modality.table,
-    "japanese_vowels": Modality.series,
+CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
+
+
+def configs() -> dict[str, DataConfig]:
+    """Every option of conf/data that names no file of the user's."""
+    found: dict[str, DataConfig] = {}
+    with hydra_session():
+        for path in sorted(CONF.glob("*.yaml")):
+            config = compose_stage("prepare", [f"data={path.stem}"], complete=False)
+            if not OmegaConf.is_missing(config.data, "path") and "path" not in config.data:
+                found[path.stem] = to_stage(config).data
+    return found
+
+
+SHIPPED = configs()
+# what each modality may consist of
+DTYPES = {
+    Modality.image: {"x": "uint8"},
+    Modality.series: {"x": "float32", "length": "int32"},
+    Modality.table: {"numeric": "float32", "categorical": "int32"},
 }
+BASIC_MOTIONS = ("Badminton", "Running", "Standing", "Walking")
+AXES = {Modality.image: 4, Modality.series: 3}
 
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, RawData]:
-    return {
-        name: load_source(DataConfig(name=name, source=name, modality=modality))
-        for name, modality in MODALITIES.items()
-    }
+    return {name: load_source(config) for name, config in SHIPPED.items()}
 
 
-def test_all_sources_are_registered():
-    assert set(source_names()) == {*MODALITIES, "table"}
+def test_every_source_has_a_config():
+    of_files = {path.stem for path in CONF.glob("*.yaml")} - set(SHIPPED)
+    assert set(source_names()) == {config.source for config in SHIPPED.values()} | of_files
 
 
-@pytest.mark.parametrize("name", MODALITIES)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_source_states_its_origin(loaded, name):
-    raw = loaded[name]
+    raw, modality = loaded[name], SHIPPED[name].modality
     assert raw.license
     assert raw.citation
     assert raw.description
     dtypes = {name: array.dtype.name for name, array in raw.inputs.items()}
-    allowed = {
-        Modality.image: {"x": "uint8"},
-        Modality.series: {"x": "float32", "length": "int32"},
-        Modality.table: {"numeric": "float32", "categorical": "int32"},
-    }
-    assert dtypes.items() <= allowed[MODALITIES[name]].items()
+    assert dtypes.items() <= DTYPES[modality].items()
+    if "x" in raw.inputs:
+        assert raw.inputs["x"].ndim == AXES[modality]
+    assert set(raw.target) == set(raw.classes)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_source_is_the_same_each_time(loaded, name):
+    assert load_source(SHIPPED[name]).content_hash() == loaded[name].content_hash()
 
 
 def test_digits_are_those_of_scikit_learn(loaded):
@@ -117,6 +137,23 @@ def test_japanese_vowels_are_those_of_the_archive(loaded):
     padding = np.arange(29) >= length[:, None]
     assert (x.transpose(0, 2, 1)[padding] == 0).all()
     assert (np.abs(x.transpose(0, 2, 1)[~padding]).max(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "trained", "first"),
+    [
+        # sizes: timeseriesclassification.com; first values of the published training files
+        ("gunpoint", (200, 1, 150), {"1": 24, "2": 26}, [-0.64789, -0.64199, -0.63819]),
+        ("italy_power_demand", (1096, 1, 24), {"1": 34, "2": 33}, [-0.71052, -1.1833, -1.3724]),
+        ("basic_motions", (80, 6, 100), dict.fromkeys(BASIC_MOTIONS, 10), [0.079106, 0.079106, -0.903497]),
+    ],
+)
+def test_sets_of_the_archives_are_those_published(loaded, name, shape, trained, first):
+    raw = loaded[name]
+    assert raw.inputs["x"].shape == shape
+    assert Counter(raw.target[raw.split == "train"].tolist()) == trained
+    np.testing.assert_allclose(raw.inputs["x"][0, 0, :3], first, rtol=1e-4)
+    assert set(raw.split) == {"train", "test"}
 
 
 def test_a_ts_file_without_data_is_refused(tmp_path):

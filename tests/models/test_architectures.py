@@ -21,6 +21,7 @@ from heldout.config.model import (
     Readout,
     ResNetConfig,
     RNNConfig,
+    SeriesResNetConfig,
     TransformerConfig,
 )
 from heldout.models import build
@@ -146,6 +147,17 @@ class TestResNet:
             made(ResNetConfig(kernel_size=4), series(2, 17))
 
 
+class TestSeriesResNet:
+    def test_the_published_network_has_the_published_layers(self) -> None:
+        """Wang, Yan and Oates 2017, figure 1(c): blocks of 64, 128, 128 channels, kernels 8, 5, 3, full length."""
+        module: Any = made(SeriesResNetConfig(width=64), series(2, 17))
+        kernels = [tuple(c.weight.shape) for block in module.blocks for c in block.convolutions]
+        first = [(64, 2, 8), (64, 64, 5), (64, 64, 3)]
+        assert kernels == [*first, (128, 64, 8), (128, 128, 5), (128, 128, 3)] + [(128, 128, k) for k in (8, 5, 3)]
+        x = torch.rand(3, 2, 17)
+        assert module.blocks[0](x, None).shape == (3, 64, 17)
+
+
 class TestTransformer:
     @pytest.mark.parametrize(
         ("example", "tokens"),
@@ -174,8 +186,13 @@ class TestTransformer:
 
 @pytest.mark.parametrize(
     "config",
-    [CNNConfig(head=Head.pool), GRUConfig(readout=Readout.last, bidirectional=True), ResNetConfig()],
-    ids=["cnn", "gru", "resnet"],
+    [
+        CNNConfig(head=Head.pool),
+        GRUConfig(readout=Readout.last, bidirectional=True),
+        ResNetConfig(),
+        SeriesResNetConfig(),
+    ],
+    ids=["cnn", "gru", "resnet", "series_resnet"],
 )
 def test_more_padding_changes_nothing(config: DeepConfig) -> None:
     example = series(2, 12, unequal=True)

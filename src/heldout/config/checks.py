@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from heldout.config.data import DataConfig, SplitConfig, SplitMethod, TableData
+from heldout.config.data import DataConfig, FileData, SeriesData, SplitConfig, SplitMethod, TableData
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.tracking import TrackingConfig, address_problem
@@ -25,6 +25,7 @@ SHARE: Rule = (lambda value: 0 < value < 1, "between 0 and 1")
 RULES: dict[str, Rule] = {
     "learning_rate": POSITIVE,
     "dropout": BELOW_ONE,
+    "input_dropout": BELOW_ONE,
     "label_smoothing": BELOW_ONE,
     "width": POSITIVE,
     "depth": POSITIVE,
@@ -100,8 +101,8 @@ def check(config: Any) -> list[str]:
     data = getattr(config, "data", None)
     if isinstance(data, DataConfig):
         problems += _split(data.split)
-        if isinstance(data, TableData):
-            problems += _table(data)
+        if isinstance(data, FileData):
+            problems += _files(data)
     tracking = getattr(config, "tracking", None)
     if isinstance(tracking, TrackingConfig) and (problem := address_problem(tracking.uri)):
         problems.append(problem)
@@ -134,18 +135,23 @@ def _split(split: SplitConfig) -> Iterator[str]:
         )
 
 
-def _table(data: TableData) -> Iterator[str]:
-    if data.split.method in (SplitMethod.grouped, SplitMethod.time, SplitMethod.given) and not data.split.column:
+def _files(data: FileData) -> Iterator[str]:
+    by_column = data.split.method in (SplitMethod.grouped, SplitMethod.time, SplitMethod.given)
+    if by_column and not data.split.column and not getattr(data, "test_path", None):
         yield (
             f"data.split.method={data.split.method.name} needs data.split.column, the column that holds the "
             f"{ {'grouped': 'group', 'time': 'time', 'given': 'name of the split'}[data.split.method.name] }."
         )
-    path = Path(data.path)
-    if not path.is_file():
-        yield f"data.path={data.path}: there is no such file; expected a csv or parquet file."
-        return
-    if path.suffix not in (".csv", ".tsv", ".txt"):
-        return
+    expected = "a csv, parquet or .ts file" if isinstance(data, SeriesData) else "a csv or parquet file"
+    for key in ("path", "test_path"):
+        given = getattr(data, key, None)
+        if given is not None and not Path(given).is_file():
+            yield f"data.{key}={given}: there is no such file; expected {expected}."
+        elif given is not None and Path(given).suffix in (".csv", ".tsv", ".txt"):
+            yield from _header(data, Path(given))
+
+
+def _header(data: FileData, path: Path) -> Iterator[str]:
     if len(data.separator) != 1:
         yield f"data.separator={data.separator}: expected one character."
         return
@@ -153,18 +159,28 @@ def _table(data: TableData) -> Iterator[str]:
         with path.open(encoding=data.encoding, newline="") as lines:
             header = next(csv.reader(lines, delimiter=data.separator), [])
     except (UnicodeDecodeError, LookupError) as error:
-        yield f"data.path={data.path}: cannot be read as data.encoding={data.encoding}: {error}."
+        yield f"data.path={path}: cannot be read as data.encoding={data.encoding}: {error}."
         return
     if not header:
-        yield f"data.path={data.path}: the file is empty; expected a header line and rows."
+        yield f"data.path={path}: the file is empty; expected a header line and rows."
         return
-    named = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
-    wanted = [(f"{key}={column}", column) for key, column in named.items()]
-    wanted += [(f"data.columns.{name}={kind.name}", name) for name, kind in data.columns.items()]
-    for given, column in wanted:
+    for given, column in _named_columns(data):
         if column is not None and column not in header:
             shown = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
-            yield f"{given}: there is no such column in {data.path}. Its columns: {shown}."
+            yield f"{given}: there is no such column in {path}. Its columns: {shown}."
+
+
+def _named_columns(data: FileData) -> list[tuple[str, str | None]]:
+    """What the config says and the column it names, for each column that it names."""
+    named = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
+    if isinstance(data, SeriesData):
+        named["data.time"] = data.time
+    wanted = [(f"{key}={column}", column) for key, column in named.items()]
+    if isinstance(data, TableData):
+        wanted += [(f"data.columns.{name}={kind.name}", name) for name, kind in data.columns.items()]
+    if isinstance(data, SeriesData):
+        wanted += [(f"data.values={name}", name) for name in data.values]
+    return wanted
 
 
 def _train(config: TrainConfig) -> Iterator[str]:

@@ -71,21 +71,61 @@ class DataConfig:
 
 
 @dataclass
-class TableData(DataConfig):
-    """A csv or parquet file of the user's."""
+class FileData(DataConfig):
+    """Files of the user's."""
 
-    source: str = "table"
-    modality: Modality = Modality.table
     path: str = MISSING
     # the column to predict
     target: str = MISSING
-    # kind by column name; a column not named here is taken by its type
-    columns: dict[str, ColumnKind] = field(default_factory=dict)
-    # column of unique row ids; null numbers the rows
+    # column of unique ids; null numbers the examples
     id: str | None = None
     # csv only
     separator: str = ","
     encoding: str = "utf-8"
+
+
+@dataclass
+class TableData(FileData):
+    """A csv or parquet file of the user's."""
+
+    source: str = "table"
+    modality: Modality = Modality.table
+    # kind by column name; a column not named here is taken by its type
+    columns: dict[str, ColumnKind] = field(default_factory=dict)
+
+
+class SeriesLayout(Enum):
+    """How a csv or parquet file holds series."""
+
+    long = "long"  # a row a step: id, value columns, label
+    wide = "wide"  # a row a series of one channel: a column a step
+
+
+class MissingSteps(Enum):
+    """What to do with a step of a series that has no value."""
+
+    refuse = "refuse"
+    interpolate = "interpolate"  # on the line between the known steps of the same series and channel
+
+
+@dataclass
+class SeriesData(FileData):
+    """Time series of the user's: csv or parquet, long or wide, or the .ts format of the UCR and UEA archives."""
+
+    source: str = "series"
+    modality: Modality = Modality.series
+    # csv and parquet: the column of classes; a .ts file has its own
+    target: str = "label"
+    # second file, of the test set; with split.method=given
+    test_path: str | None = None
+    # csv and parquet: long (a row a step, needs id) or wide (a row a series of one channel)
+    layout: SeriesLayout = SeriesLayout.long
+    # long: the column that orders the steps of a series; null takes the order of the file
+    time: str | None = None
+    # columns of values: channels (long) or steps in their order (wide); empty takes all that are not named elsewhere
+    values: list[str] = field(default_factory=list)
+    # a step without a value is refused, or interpolated between its neighbours
+    missing: MissingSteps = MissingSteps.refuse
 
 
 @dataclass

@@ -53,6 +53,8 @@ class MLPConfig(DeepConfig):
     family: str = "mlp"
     # units of each hidden layer
     hidden: list[int] = field(default_factory=lambda: [256, 256])
+    # share of the inputs that is zeroed at random while training
+    input_dropout: float = 0.0
     # tables: units that stand for a categorical column
     embedding: int = 8
 
@@ -123,6 +125,18 @@ class ResNetConfig(DeepConfig):
 
 
 @dataclass
+class SeriesResNetConfig(DeepConfig):
+    """Three residual blocks of three convolutions over the whole length of a series."""
+
+    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.series})
+    family: str = "series_resnet"
+    # channels of the first block; the other two have twice as many
+    width: int = 32
+    # of the convolutions of a block
+    kernel_sizes: list[int] = field(default_factory=lambda: [8, 5, 3])
+
+
+@dataclass
 class TransformerConfig(DeepConfig):
     """Encoder over steps (series), patches (images) or features (tables)."""
 
@@ -188,6 +202,7 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     GRUConfig,
     LSTMConfig,
     ResNetConfig,
+    SeriesResNetConfig,
     TransformerConfig,
     MajorityConfig,
     LogisticConfig,

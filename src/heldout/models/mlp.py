@@ -21,7 +21,7 @@ class MLP(nn.Module):
     def __init__(self, config: MLPConfig, card: Card) -> None:
         super().__init__()
         self.input = flat_input(card, config.embedding)
-        layers: list[nn.Module] = []
+        layers: list[nn.Module] = [nn.Dropout(config.input_dropout)] if config.input_dropout else []
         units = self.input.features
         for hidden in config.hidden:
             layers += [nn.Linear(units, hidden), nn.ReLU()]

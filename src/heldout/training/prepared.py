@@ -6,11 +6,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from heldout.config.data import DataConfig, TableData
+from heldout.config.data import DataConfig, FileData
 from heldout.data.card import CARD_FILE, Card
 from heldout.data.errors import CardMismatch
-from heldout.data.hashing import hash_file, hash_json
+from heldout.data.hashing import hash_json
 from heldout.data.prepare import config_hash, prepare
+from heldout.data.sources import user_files_hash
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ def locate(data: DataConfig) -> Path:
     """Where the prepared form of `data` is or belongs: the pipeline's folder if it holds just that, else its own."""
     pipeline = DVC_ROOT / data.name
     # a user's file may have changed since the pipeline prepared it; a package's data has not
-    is_fixed = not isinstance(data, TableData)
+    is_fixed = not isinstance(data, FileData)
     if is_fixed and (pipeline / CARD_FILE).is_file() and Card.load(pipeline).config_hash == config_hash(data):
         return pipeline
     content = [config_hash(data)]
-    if isinstance(data, TableData):
-        content.append(hash_file(Path(data.path)))
+    if isinstance(data, FileData):
+        content.append(user_files_hash(data))
     return OWN_ROOT / f"{data.name}-{hash_json(content)[:12]}"

@@ -6,8 +6,11 @@ from heldout.data.sources import (
     japanese_vowels,
     mnist1d,
     mnist5k,
+    series,
     table,
+    ucr,
 )
+from heldout.data.sources._files import user_files_hash
 from heldout.data.sources._registry import load_source, source, source_names
 
 __all__ = [
@@ -17,7 +20,10 @@ __all__ = [
     "load_source",
     "mnist1d",
     "mnist5k",
+    "series",
     "source",
     "source_names",
     "table",
+    "ucr",
+    "user_files_hash",
 ]

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from heldout.config.data import TableData
+from heldout.config.data import FileData
 from heldout.data.errors import FileUnreadable, shown
+from heldout.data.hashing import hash_file, hash_json
 
 CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 PARQUET = (".parquet", ".pq")
 
 
-def read_table(path: Path, config: TableData) -> pa.Table:
+def read_table(path: Path, config: FileData) -> pa.Table:
     """All columns of a file by its suffix.
 
     Raises:
@@ -41,7 +42,13 @@ def read_table(path: Path, config: TableData) -> pa.Table:
     return table
 
 
-def _read_csv(path: Path, config: TableData) -> pa.Table:
+def user_files_hash(config: FileData) -> str:
+    """Hash of what lies at the paths that the config names."""
+    paths = [config.path, getattr(config, "test_path", None)]
+    return hash_json([hash_file(Path(path)) for path in paths if path])
+
+
+def _read_csv(path: Path, config: FileData) -> pa.Table:
     from pyarrow import csv
 
     # ids and labels stay as they are written: 007 is not 7
@@ -72,7 +79,7 @@ def _read_csv(path: Path, config: TableData) -> pa.Table:
     return table
 
 
-def _wrong_encoding(path: Path, config: TableData, detail: str) -> FileUnreadable:
+def _wrong_encoding(path: Path, config: FileData, detail: str) -> FileUnreadable:
     return FileUnreadable(
         f"data.path={path} cannot be decoded as data.encoding={config.encoding} ({detail}); expected the encoding the "
         "file was written in, for example latin-1."

@@ -1,0 +1,48 @@
+"""Every experiment of conf/experiment runs, every model and data set that it compares, at the fast budget."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from heldout.config.compose import compose_stage, hydra_session, to_stage
+from heldout.training.train import train
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+QUICK = ("budget=fast", "tracking.models=false", "tracking.system_metrics_seconds=null")
+
+
+def combinations() -> list[tuple[str, ...]]:
+    """The overrides of each job of each experiment."""
+    found = []
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        params = content.get("hydra", {}).get("sweeper", {}).get("params", {})
+        choices = [[f"{key}={value.strip()}" for value in str(values).split(",")] for key, values in params.items()]
+        found += [(f"experiment={path.stem}", *job) for job in itertools.product(*choices)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One working folder for all of them: to set up a database for each would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("experiments"))
+        patch.setenv("HELDOUT_CONF", str(CONF))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield Path.cwd()
+
+
+@pytest.mark.parametrize("job", combinations(), ids=" ".join)
+def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]) -> None:
+    with hydra_session():
+        config = to_stage(compose_stage("train", [f"out={place / 'out'}", *job, *QUICK]))
+    assert config.trainer.max_epochs <= 2
+    assert len(config.seeds) == 1
+    (record,) = train(config)
+    assert record.info["status"] == "finished"
+    assert record.prediction_splits == ("train", "validation")
