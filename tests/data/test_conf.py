@@ -29,6 +29,7 @@ COUNTS = {
     "gunpoint": (40, 10, 150),
     "italy_power_demand": (53, 14, 1029),
     "basic_motions": (32, 8, 40),
+    "pd_speech": (150, 51, 51),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -168,6 +170,14 @@ def test_limit_draws_evenly_from_classes_and_given_splits(raw):
     assert (raw.split[rows] == "test").sum() == 12
     assert set(np.bincount(raw.take(rows).class_indices())) == {20}
     assert set(rows) != set(limit_rows(raw, 60, seed=1))
+
+
+def test_a_limit_leaves_rare_classes_enough_to_be_split(make_raw):
+    rare = make_raw(1000, ["common"] * 330 + ["rare"] + ["seldom"] * 2)
+    rows = limit_rows(replace(rare, classes=["common", "rare", "seldom"]), 100, seed=0)
+    assert len(rows) == 100
+    labels, counts = np.unique(rare.target[rows], return_counts=True)
+    assert dict(zip(labels, counts, strict=True)) == {"common": 94, "rare": 3, "seldom": 3}
 
 
 def test_a_limit_above_the_size_keeps_all(raw):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
+from heldout.data.errors import PackageMissing
 from heldout.training.train import train
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -43,6 +44,11 @@ def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]
         config = to_stage(compose_stage("train", [f"out={place / 'out'}", *job, *QUICK]))
     assert config.trainer.max_epochs <= 2
     assert len(config.seeds) == 1
-    (record,) = train(config)
+    try:
+        (record,) = train(config)
+    except PackageMissing as missing:
+        if "Debian" not in str(missing):
+            raise
+        pytest.skip(str(missing))
     assert record.info["status"] == "finished"
     assert record.prediction_splits == ("train", "validation")

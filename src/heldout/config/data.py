@@ -71,6 +71,18 @@ class DataConfig:
 
 
 @dataclass
+class MlbenchData(DataConfig):
+    """A table of the R package mlbench, as Debian ships it."""
+
+    source: str = "mlbench"
+    modality: Modality = Modality.table
+    # name of a frame whose last column is the class and whose others are numbers
+    item: str = MISSING
+    # where the package's .rda files lie
+    folder: str = "/usr/lib/R/site-library/mlbench/data"
+
+
+@dataclass
 class FileData(DataConfig):
     """Files of the user's."""
 

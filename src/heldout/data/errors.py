@@ -15,6 +15,10 @@ class UnknownSource(DataError):
     """`data.source` names no registered source."""
 
 
+class PackageMissing(DataError):
+    """A package with the data, or one that reads them, is not installed."""
+
+
 class FileUnreadable(DataError):
     """A file of the user's is absent, empty, malformed or in another encoding."""
 

@@ -20,6 +20,8 @@ Rows = dict[str, np.ndarray]
 
 # ways to deal the groups of a grouped split among which the best is taken
 GROUP_DEALS = 16
+# of each class and given split, so that a limited data set can still be split three ways
+FEWEST = 3
 
 
 def split_rows(raw: RawData, config: SplitConfig) -> Rows:
@@ -48,7 +50,8 @@ def split_rows(raw: RawData, config: SplitConfig) -> Rows:
 def limit_rows(raw: RawData, limit: int, seed: int) -> np.ndarray:
     """Positions of `limit` examples, as evenly over given splits and classes as whole numbers allow.
 
-    All positions when there are no more than `limit`.
+    A rare class keeps its first few examples at the cost of the most frequent one. All positions when there are no
+    more than `limit`.
     """
     if len(raw) <= limit:
         return np.arange(len(raw))
@@ -56,7 +59,17 @@ def limit_rows(raw: RawData, limit: int, seed: int) -> np.ndarray:
     rank = _ranks(raw.ids.tolist(), seed)
     order = np.lexsort((rank, raw.class_indices(), given))
     # every k-th of the sorted examples: each stratum contributes its share
-    return np.sort(order[np.arange(limit) * len(raw) // limit])
+    chosen = np.zeros(len(raw), dtype=bool)
+    chosen[order[np.arange(limit) * len(raw) // limit]] = True
+    strata = given * len(raw.classes) + raw.class_indices()
+    for stratum in np.unique(strata):
+        members = order[strata[order] == stratum]
+        added = [row for row in members[:FEWEST] if not chosen[row]][: max(0, FEWEST - int(chosen[members].sum()))]
+        counts = np.bincount(strata[chosen].astype(int))
+        spare = order[(strata[order] == counts.argmax()) & chosen[order]][::-1]
+        if len(added) and len(spare) > FEWEST + len(added):
+            chosen[added], chosen[spare[: len(added)]] = True, False
+    return np.flatnonzero(chosen)
 
 
 def _ranks(names: Iterable[str], seed: int) -> np.ndarray:
