@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from heldout.config.data import DataConfig, FileData, SeriesData, SplitConfig, SplitMethod, TableData
+from heldout.config.data import (
+    DataConfig,
+    FileData,
+    FilesData,
+    Modality,
+    SeriesData,
+    SplitConfig,
+    SplitMethod,
+    TableData,
+)
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.tracking import TrackingConfig, address_problem
-from heldout.config.training import Accelerator, Mode
+from heldout.config.training import Accelerator, ClassifyConfig, Mode
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -58,6 +68,9 @@ RULES: dict[str, Rule] = {
     "embedding": POSITIVE,
     "max_depth": POSITIVE,
     "padding": AT_LEAST_ZERO,
+    "crop_padding": AT_LEAST_ZERO,
+    "size": (lambda value: len(value) == 2 and min(value) > 0, "height and width, both above 0, or null"),
+    "channels": (lambda value: value in (1, 3), "1 (grey) or 3 (red, green, blue)"),
     "overfit_gap": SHARE,
     "max_interval_width": SHARE,
     "memorising_train_score": SHARE,
@@ -136,19 +149,46 @@ def _split(split: SplitConfig) -> Iterator[str]:
 
 
 def _files(data: FileData) -> Iterator[str]:
-    by_column = data.split.method in (SplitMethod.grouped, SplitMethod.time, SplitMethod.given)
-    if by_column and not data.split.column and not getattr(data, "test_path", None):
+    if _needs_column(data) and not data.split.column:
         yield (
             f"data.split.method={data.split.method.name} needs data.split.column, the column that holds the "
             f"{ {'grouped': 'group', 'time': 'time', 'given': 'name of the split'}[data.split.method.name] }."
         )
-    expected = "a csv, parquet or .ts file" if isinstance(data, SeriesData) else "a csv or parquet file"
     for key in ("path", "test_path"):
         given = getattr(data, key, None)
-        if given is not None and not Path(given).is_file():
-            yield f"data.{key}={given}: there is no such file; expected {expected}."
-        elif given is not None and Path(given).suffix in (".csv", ".tsv", ".txt"):
+        if given is None or (isinstance(data, FilesData) and Path(given).is_dir()):
+            continue
+        if not Path(given).is_file():
+            yield f"data.{key}={given}: there is no such {_expected(data)}."
+        elif Path(given).suffix in (".csv", ".tsv", ".txt"):
             yield from _header(data, Path(given))
+    if isinstance(data, FilesData) and data.group_pattern is not None:
+        yield from _pattern(data.group_pattern)
+
+
+def _needs_column(data: FileData) -> bool:
+    """Whether only a column of the file can say how to split."""
+    method = data.split.method
+    if isinstance(data, FilesData) and Path(data.path).is_dir():
+        return method is SplitMethod.time
+    by_file = method is SplitMethod.given and bool(getattr(data, "test_path", None))
+    return method in (SplitMethod.grouped, SplitMethod.time, SplitMethod.given) and not by_file
+
+
+def _expected(data: FileData) -> str:
+    if isinstance(data, FilesData):
+        return "folder or file; expected a folder with a folder for each class, or a csv or parquet file"
+    return f"file; expected a {'csv, parquet or .ts' if isinstance(data, SeriesData) else 'csv or parquet'} file"
+
+
+def _pattern(pattern: str) -> Iterator[str]:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        yield f"data.group_pattern={pattern}: no regular expression: {error}."
+        return
+    if groups != 1:
+        yield f"data.group_pattern={pattern}: it has {groups} groups; expected one pair of parentheses."
 
 
 def _header(data: FileData, path: Path) -> Iterator[str]:
@@ -175,6 +215,8 @@ def _named_columns(data: FileData) -> list[tuple[str, str | None]]:
     named = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
     if isinstance(data, SeriesData):
         named["data.time"] = data.time
+    if isinstance(data, FilesData):
+        named["data.file"] = data.file
     wanted = [(f"{key}={column}", column) for key, column in named.items()]
     if isinstance(data, TableData):
         wanted += [(f"data.columns.{name}={kind.name}", name) for name, kind in data.columns.items()]
@@ -190,6 +232,10 @@ def _train(config: TrainConfig) -> Iterator[str]:
             f"model={config.model.family} with data={config.data.name}: the data set is a {modality.name}, which this "
             f"family cannot read. Expected one of: {', '.join(_families_for(config.data))}."
         )
+    if isinstance(config.task, ClassifyConfig) and modality is not Modality.image:
+        for key in ("crop_padding", "flip"):
+            if value := getattr(config.task, key):
+                yield f"task.{key}={value} with data={config.data.name}, a {modality.name}: expected an image data set."
     heads = getattr(config.model, "heads", None)
     width = getattr(config.model, "width", None)
     if heads and width and width % heads:

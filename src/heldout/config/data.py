@@ -140,6 +140,50 @@ class SeriesData(FileData):
     missing: MissingSteps = MissingSteps.refuse
 
 
+class Unreadable(Enum):
+    """What to do with a file that cannot be read."""
+
+    refuse = "refuse"
+    skip = "skip"  # leave the example out, and say so by name
+
+
+class Differing(Enum):
+    """What to do with a file whose format is not that asked for."""
+
+    refuse = "refuse"
+    convert = "convert"
+
+
+@dataclass
+class FilesData(FileData):
+    """Many files of the user's: a folder for each class, or a csv or parquet file that lists them."""
+
+    # folder with a folder for each class (split.method=given: below train, validation and test), or csv or parquet file
+    path: str = MISSING
+    # csv and parquet: the column of classes
+    target: str = "label"
+    # csv and parquet: the column of files, relative to the folder of the csv
+    file: str = "file"
+    # folders: regular expression for the path below the folder; what its first group finds is the group of a file
+    group_pattern: str | None = None
+    # a file that cannot be read ends prepare, or is left out
+    unreadable: Unreadable = Unreadable.refuse
+
+
+@dataclass
+class ImageData(FilesData):
+    """Images of the user's, png or jpg."""
+
+    source: str = "images"
+    modality: Modality = Modality.image
+    # height and width to which images are scaled; null demands that all have the same
+    size: list[int] | None = field(default_factory=lambda: [32, 32])
+    # 1 (grey) or 3 (red, green, blue)
+    channels: int = 3
+    # an image of other channels is refused or converted; transparency becomes white
+    other_channels: Differing = Differing.refuse
+
+
 @dataclass
 class Check:
     """One quality check: what a violation does, and where it begins."""

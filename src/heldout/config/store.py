@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.core.config_store import ConfigStore
 
 from heldout.config.analysis import AnalysisConfig
-from heldout.config.data import DataConfig, MlbenchData, QualityConfig, SeriesData, TableData
+from heldout.config.data import DataConfig, ImageData, MlbenchData, QualityConfig, SeriesData, TableData
 from heldout.config.model import FAMILIES
 from heldout.config.stages import (
     CompareConfig,
@@ -40,7 +40,13 @@ STAGES: dict[str, type] = {
 
 # every schema a group file may name in its defaults list as `schema_<name>`
 GROUPS: dict[str, dict[str, type]] = {
-    "data": {"data": DataConfig, "mlbench": MlbenchData, "table": TableData, "series": SeriesData},
+    "data": {
+        "data": DataConfig,
+        "mlbench": MlbenchData,
+        "table": TableData,
+        "series": SeriesData,
+        "images": ImageData,
+    },
     "quality": {"quality": QualityConfig},
     "model": {str(family.family): family for family in FAMILIES},
     "task": {"classify": ClassifyConfig},

@@ -20,6 +20,10 @@ class ClassifyConfig(TaskConfig):
     name: str = "classify"
     # Szegedy et al. 2016, section 7; in training only, never in the measured loss
     label_smoothing: float = 0.0
+    # images, in training only: move each by up to so many pixels, black where it leaves a gap
+    crop_padding: int = 0
+    # images, in training only: mirror each left to right, or not, with equal chance
+    flip: bool = False
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
@@ -96,7 +97,7 @@ class RawData:
         return replace(
             self,
             ids=self.ids[rows],
-            inputs={name: array[rows] for name, array in self.inputs.items()},
+            inputs={name: scratch.take(array, rows) for name, array in self.inputs.items()},
             target=self.target[rows],
             split=pick(self.split),
             group=pick(self.group),

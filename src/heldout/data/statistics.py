@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from heldout.data.raw import RawData
+from heldout.data.scratch import block_rows
 
 Statistics = dict[str, dict[str, list[float]]]
 
@@ -19,7 +20,7 @@ def compute_statistics(train: RawData) -> Statistics:
         return {}
     x = train.inputs["x"]
     if x.dtype == np.uint8:
-        return {"x": _moments([x[:, channel] for channel in range(x.shape[1])], scale=255)}
+        return {"x": _image_moments(x)}
     valid = valid_steps(train.inputs)
     return {"x": _moments([x[:, channel][valid] for channel in range(x.shape[1])])}
 
@@ -31,15 +32,30 @@ def valid_steps(inputs: dict[str, np.ndarray]) -> np.ndarray:
     return np.arange(steps) < length[:, None]
 
 
-def _moments(features: list[np.ndarray], scale: float = 1) -> dict[str, list[float]]:
+def _moments(features: list[np.ndarray]) -> dict[str, list[float]]:
     means, deviations = [], []
     for feature in features:
-        known = _known(feature).astype(np.float64) / scale
+        known = _known(feature).astype(np.float64)
         constant = len(known) == 0 or known.min() == known.max()
         means.append(float(known.mean()) if len(known) else 0.0)
         # 1 for constant features: whoever divides by it gets zeros, not infinities
         deviations.append(1.0 if constant else float(known.std()))
     return {"mean": means, "std": deviations}
+
+
+def _image_moments(x: np.ndarray) -> dict[str, list[float]]:
+    """By channel, on the scale 0..1; from how often each value occurs, so that images may be more than memory holds."""
+    occurring = np.zeros((x.shape[1], 256), dtype=np.int64)
+    step = block_rows(x)
+    for start in range(0, len(x), step):
+        for channel in range(x.shape[1]):
+            occurring[channel] += np.bincount(x[start : start + step, channel].reshape(-1), minlength=256)
+    share = occurring / occurring.sum(axis=1, keepdims=True)
+    values = np.arange(256) / 255
+    means = share @ values
+    deviations = np.sqrt((share * (values - means[:, None]) ** 2).sum(axis=1))
+    constant = (occurring > 0).sum(axis=1) <= 1
+    return {"mean": means.tolist(), "std": np.where(constant, 1.0, deviations).tolist()}
 
 
 def _median(feature: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from heldout.config.training import ClassifyConfig, OptimizerConfig, ScheduleConfig
+from heldout.tasks.augment import Augment
 from heldout.tasks.optimizers import build_optimizer, build_schedule
 
 # the order of the loaders that are measured each epoch
@@ -53,6 +54,7 @@ class Classify(LightningModule):
         schedule: ScheduleConfig,
         total_steps: int,
         steps: BlockSteps | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -62,6 +64,7 @@ class Classify(LightningModule):
         # optimizer steps done so far; Lightning does not count those inside a block
         self.steps_done = 0
         self.label_smoothing = task.label_smoothing
+        self.augment = Augment(task, seed)
         self.optimizer_config = optimizer
         self.schedule_config = schedule
         # metrics of the last measurement by split
@@ -82,7 +85,8 @@ class Classify(LightningModule):
         return None
 
     def _loss(self, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
-        loss = functional.cross_entropy(self.network(inputs), target, label_smoothing=self.label_smoothing)
+        logits = self.network(self.augment(inputs, self.steps_done))
+        loss = functional.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
         self.step_losses.append(loss.detach())
         self.steps_done += 1
         return loss

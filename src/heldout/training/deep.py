@@ -73,6 +73,7 @@ def fit_deep(
         config.schedule,
         total_steps,
         _block_steps(config.trainer),
+        seed,
     )
     history = History(log, name)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)

@@ -3,6 +3,7 @@
 from heldout.data.sources import (
     breast_cancer,
     digits,
+    images,
     japanese_vowels,
     mlbench,
     mnist1d,
@@ -12,12 +13,13 @@ from heldout.data.sources import (
     table,
     ucr,
 )
-from heldout.data.sources._files import user_files_hash
 from heldout.data.sources._registry import load_source, source, source_names
+from heldout.data.sources._user_files import user_files_hash
 
 __all__ = [
     "breast_cancer",
     "digits",
+    "images",
     "japanese_vowels",
     "load_source",
     "mlbench",

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from heldout.config.data import FileData
 from heldout.data.errors import FileUnreadable, shown
-from heldout.data.hashing import hash_file, hash_json
 
 CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 PARQUET = (".parquet", ".pq")
@@ -40,12 +39,6 @@ def read_table(path: Path, config: FileData) -> pa.Table:
     if repeated := sorted({one for one in table.column_names if table.column_names.count(one) > 1}):
         raise FileUnreadable(f"data.path={path}: the columns {shown(repeated)} occur twice; expected different names.")
     return table
-
-
-def user_files_hash(config: FileData) -> str:
-    """Hash of what lies at the paths that the config names."""
-    paths = [config.path, getattr(config, "test_path", None)]
-    return hash_json([hash_file(Path(path)) for path in paths if path])
 
 
 def _read_csv(path: Path, config: FileData) -> pa.Table:

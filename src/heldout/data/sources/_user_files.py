@@ -1,0 +1,25 @@
+"""Whether files of the user's are still those that were prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heldout.config.data import FileData, FilesData
+from heldout.data.hashing import hash_file, hash_json
+from heldout.data.sources._listing import list_files
+
+
+def user_files_hash(config: FileData) -> str:
+    """Hash of what lies at the paths that the config names: names and contents.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    if isinstance(config, FilesData):
+        path = Path(config.path)
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        if not path.is_dir():
+            files += [file for file in list_files(config, ()).files if file.is_file()]
+        return hash_json([[file.as_posix(), hash_file(file)] for file in files])
+    paths = [config.path, getattr(config, "test_path", None)]
+    return hash_json([hash_file(Path(path)) for path in paths if path])
