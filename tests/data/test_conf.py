@@ -30,6 +30,7 @@ COUNTS = {
     "italy_power_demand": (53, 14, 1029),
     "basic_motions": (32, 8, 40),
     "pd_speech": (150, 51, 51),
+    "food_reviews": (3200, 800, 1000),
 }
 
 

@@ -40,6 +40,8 @@ DTYPES = {
     Modality.image: {"x": "uint8"},
     Modality.series: {"x": "float32", "length": "int32"},
     Modality.table: {"numeric": "float32", "categorical": "int32"},
+    # tokens come when train is known
+    Modality.text: {},
 }
 BASIC_MOTIONS = ("Badminton", "Running", "Standing", "Walking")
 AXES = {Modality.image: 4, Modality.series: 3}
@@ -79,6 +81,7 @@ def test_every_source_states_its_origin(loaded, name):
     if "x" in raw.inputs:
         assert raw.inputs["x"].ndim == AXES[modality]
     assert set(raw.target) == set(raw.classes)
+    assert (raw.texts is not None) == (modality is Modality.text)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -76,6 +76,18 @@ def table(numeric: int, categorical: int) -> Example:
     return _example("table", inputs, target, columns)
 
 
+def text(tokens: int = 9, vocabulary: int = 12) -> Example:
+    """Texts of unequal length that hold the words of their class and common ones (seed 0)."""
+    rng = np.random.default_rng(0)
+    target = _turns()
+    words = rng.integers(2 + len(CLASSES), vocabulary, (EXAMPLES, tokens))
+    length = rng.integers(3, tokens + 1, EXAMPLES).astype(np.int32)
+    length[:2] = 1, tokens
+    words[:, :2] = 2 + target[:, None]
+    words[np.arange(tokens) >= length[:, None]] = 0
+    return _example("text", {"tokens": words.astype(np.int32), "length": length}, target, vocabulary=vocabulary)
+
+
 def with_input_length(example: Example, steps: int) -> Example:
     """The same series of unequal length with that many steps, the added ones padding."""
     x = example.inputs["x"]
@@ -97,6 +109,7 @@ KINDS: dict[str, Callable[[], Example]] = {
     "table": lambda: table(4, 2),
     "numeric table": lambda: table(4, 0),
     "categorical table": lambda: table(0, 3),
+    "text": text,
 }
 
 
@@ -105,7 +118,11 @@ def _turns() -> np.ndarray:
 
 
 def _example(
-    modality: str, inputs: dict[str, np.ndarray], target: np.ndarray, columns: list[Column] | None = None
+    modality: str,
+    inputs: dict[str, np.ndarray],
+    target: np.ndarray,
+    columns: list[Column] | None = None,
+    vocabulary: int = 0,
 ) -> Example:
     raw = RawData(
         ids=np.arange(EXAMPLES).astype(str),
@@ -125,5 +142,6 @@ def _example(
         inputs={name: {"dtype": str(a.dtype), "shape": list(a.shape[1:])} for name, a in inputs.items()},
         statistics=compute_statistics(raw),
         columns=raw.columns,
+        vocabulary=vocabulary,
     )
     return Example(card, inputs, target)

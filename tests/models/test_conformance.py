@@ -87,10 +87,11 @@ def test_evaluation_is_deterministic_and_sees_each_example_alone(family: Family,
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_padding_has_no_influence(family: Family, example: Example, training: bool) -> None:
     length = example.tensors()["length"]
-    x = example.tensors()["x"]
-    padding = torch.arange(x.shape[2]) >= length[:, None, None]
-    loud = torch.where(padding, torch.full_like(x, torch.nan), x)
-    quiet, noisy = (made(family, example).train(training)({"x": values, "length": length}) for values in (x, loud))
+    (name,) = set(example.inputs) - {"length"}
+    values = example.tensors()[name]
+    padding = torch.arange(values.shape[-1]) >= length.reshape(-1, *[1] * (values.ndim - 1))
+    loud = torch.where(padding, torch.full_like(values, torch.nan if values.is_floating_point() else 3), values)
+    quiet, noisy = (made(family, example).train(training)({name: one, "length": length}) for one in (values, loud))
     torch.testing.assert_close(noisy, quiet, rtol=0, atol=0)
 
 

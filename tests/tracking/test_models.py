@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from mlflow import MlflowClient, pyfunc
 from mlflow.exceptions import MlflowException
 from omegaconf import OmegaConf
 
+from heldout.config.data import TokensConfig
 from heldout.config.model import CNNConfig, GRUConfig, LogisticConfig, MLPConfig, ModelConfig
 from heldout.data.card import Card
+from heldout.data.tokens import encode, train_tokenizer
 from heldout.models import baselines, build, save_weights
 from heldout.tracking import Tracking
 from heldout.tracking.lineage import verify
@@ -29,6 +32,7 @@ EXAMPLES = 12
 
 SERIES = {"x": {"dtype": "float32", "shape": [2, 16]}, "length": {"dtype": "int32", "shape": []}}
 TABLE = {"numeric": {"dtype": "float32", "shape": [2]}, "categorical": {"dtype": "int32", "shape": [2]}}
+WORDS = [f"{['tasty', 'dry', 'stale'][i % 3]} bread number {i}" for i in range(EXAMPLES)]
 COLUMNS = [
     {"name": "age", "kind": "numeric", "categories": []},
     {"name": "town", "kind": "categorical", "categories": ["Bonn", "Kiel"]},
@@ -78,6 +82,14 @@ def table() -> tuple[Card, dict[str, np.ndarray]]:
     return card, {"numeric": numeric, "categorical": categorical.astype(np.int32)}
 
 
+def text() -> tuple[Card, dict[str, np.ndarray]]:
+    tokenizer = train_tokenizer(WORDS, TokensConfig(min_frequency=1))
+    inputs = encode(tokenizer, WORDS, max_tokens=4)
+    specs = {"tokens": {"dtype": "int32", "shape": [4]}, "length": {"dtype": "int32", "shape": []}}
+    card = make_card("text", specs, {}, [])
+    return replace(card, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size()), inputs
+
+
 def fitted(config: ModelConfig, card: Card, inputs: dict[str, np.ndarray], folder: Path) -> tuple[Path, Path, Any]:
     """A model file, its config file, and the probabilities that the model gives for the inputs."""
     config_file = folder / "config.yaml"
@@ -118,8 +130,10 @@ def raw_table() -> pd.DataFrame:
         (series, GRUConfig(width=4)),
         (table, MLPConfig(hidden=[4])),
         (table, LogisticConfig()),
+        (text, GRUConfig(width=4)),
+        (text, LogisticConfig()),
     ],
-    ids=["image-cnn", "image-logistic", "series-gru", "table-mlp", "table-logistic"],
+    ids=["image-cnn", "image-logistic", "series-gru", "table-mlp", "table-logistic", "text-gru", "text-logistic"],
 )
 def test_a_logged_model_predicts_as_the_fitted_one(
     data: Any, family: ModelConfig, tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,7 +152,9 @@ def test_a_logged_model_predicts_as_the_fitted_one(
     from_example = model.predict(model.input_example)
     np.testing.assert_allclose(from_example.to_numpy(), expected[:2], atol=1e-6)
     assert list(from_example.columns) == CLASSES
-    if data is not table:
+    if data is text:
+        np.testing.assert_allclose(model.predict(pd.DataFrame({"text": WORDS})).to_numpy(), expected, atol=1e-6)
+    elif data is not table:
         given = inputs if len(inputs) > 1 else inputs["x"]
         np.testing.assert_allclose(model.predict(given).to_numpy(), expected, atol=1e-6)
         assert len(model.predict({k: v[:0] for k, v in given.items()} if isinstance(given, dict) else given[:0])) == 0

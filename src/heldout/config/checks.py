@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from heldout.config.data import (
     SplitConfig,
     SplitMethod,
     TableData,
+    TextFilesData,
 )
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
@@ -66,6 +68,9 @@ RULES: dict[str, Rule] = {
     "system_metrics_seconds": POSITIVE,
     "expansion": POSITIVE,
     "embedding": POSITIVE,
+    "vocabulary": (lambda value: value > 2, "more than 2, the number of special tokens"),
+    "max_tokens": POSITIVE,
+    "min_frequency": POSITIVE,
     "max_depth": POSITIVE,
     "padding": AT_LEAST_ZERO,
     "crop_padding": AT_LEAST_ZERO,
@@ -162,6 +167,8 @@ def _files(data: FileData) -> Iterator[str]:
             yield f"data.{key}={given}: there is no such {_expected(data)}."
         elif Path(given).suffix in (".csv", ".tsv", ".txt"):
             yield from _header(data, Path(given))
+    if isinstance(data, TextFilesData) and (problem := _encoding(data.encoding)):
+        yield problem
     if isinstance(data, FilesData) and data.group_pattern is not None:
         yield from _pattern(data.group_pattern)
 
@@ -179,6 +186,14 @@ def _expected(data: FileData) -> str:
     if isinstance(data, FilesData):
         return "folder or file; expected a folder with a folder for each class, or a csv or parquet file"
     return f"file; expected a {'csv, parquet or .ts' if isinstance(data, SeriesData) else 'csv or parquet'} file"
+
+
+def _encoding(encoding: str) -> str | None:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        return f"data.encoding={encoding}: there is no such encoding; expected for example utf-8 or latin-1."
+    return None
 
 
 def _pattern(pattern: str) -> Iterator[str]:
@@ -216,7 +231,7 @@ def _named_columns(data: FileData) -> list[tuple[str, str | None]]:
     if isinstance(data, SeriesData):
         named["data.time"] = data.time
     if isinstance(data, FilesData):
-        named["data.file"] = data.file
+        named |= {"data.text": data.text} if isinstance(data, TextFilesData) else {"data.file": data.file}
     wanted = [(f"{key}={column}", column) for key, column in named.items()]
     if isinstance(data, TableData):
         wanted += [(f"data.columns.{name}={kind.name}", name) for name, kind in data.columns.items()]

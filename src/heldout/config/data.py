@@ -14,6 +14,7 @@ class Modality(Enum):
     image = "image"  # uint8 [channels, height, width]
     series = "series"  # float32 [channels, length]
     table = "table"  # float32 [numeric] and int32 [categorical]
+    text = "text"  # int32 [tokens]
 
 
 class SplitMethod(Enum):
@@ -184,6 +185,49 @@ class ImageData(FilesData):
     other_channels: Differing = Differing.refuse
 
 
+class Vocabulary(Enum):
+    """What a token is."""
+
+    words = "words"  # words and marks as they are written
+    subwords = "subwords"  # byte-pair encoding: frequent words whole, rare ones in pieces
+
+
+@dataclass
+class TokensConfig:
+    """How texts become tokens; the tokenizer learns from train alone."""
+
+    kind: Vocabulary = Vocabulary.words
+    # most different tokens, two special ones included
+    vocabulary: int = 4000
+    # a word, or a pair of pieces, that train holds less often is no token
+    min_frequency: int = 2
+    # read capitals as small letters
+    lowercase: bool = True
+    # a text is cut after so many tokens
+    max_tokens: int = 128
+
+
+@dataclass
+class TextData(DataConfig):
+    """Texts that a source of their own brings."""
+
+    modality: Modality = Modality.text
+    tokens: TokensConfig = field(default_factory=TokensConfig)
+
+
+@dataclass
+class TextFilesData(FilesData):
+    """Texts of the user's: a folder for each class with a file a text, or a column of a csv or parquet file."""
+
+    source: str = "text"
+    modality: Modality = Modality.text
+    # csv and parquet: the column of texts
+    text: str = "text"
+    # a text without any letter or digit ends prepare, or is left out
+    empty: Unreadable = Unreadable.refuse
+    tokens: TokensConfig = field(default_factory=TokensConfig)
+
+
 @dataclass
 class Check:
     """One quality check: what a violation does, and where it begins."""
@@ -208,6 +252,12 @@ class QualityConfig:
     # 1 - |a - b|² / (|a|² + |b|²) of the standardised inputs from which two examples are near copies;
     # 0.995 is noise of about a tenth of the standard deviation
     near_duplicate_similarity: float = 0.995
+    # share of the tokens of validation that train does not hold; of texts
+    unknown_tokens: Check = field(default_factory=Check)
+    # share of the texts of train that are as long as a text may be, and so were likely cut
+    cut_texts: Check = field(default_factory=Check)
+    # share of train and validation examples without content: one value everywhere, no known token
+    empty_examples: Check = field(default_factory=Check)
     # most frequent class over least frequent class, in train
     class_imbalance: Check = field(default_factory=Check)
     # number of classes absent from a split

@@ -11,7 +11,11 @@ from omegaconf import MISSING
 from heldout.config.data import Modality
 
 EVERY = frozenset(Modality)
+# what has no tokens
+NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
 ORDERED = frozenset({Modality.image, Modality.series})
+# what is read step by step
+SEQUENCES = frozenset({Modality.image, Modality.series, Modality.text})
 
 
 class Head(Enum):
@@ -55,7 +59,7 @@ class MLPConfig(DeepConfig):
     hidden: list[int] = field(default_factory=lambda: [256, 256])
     # share of the inputs that is zeroed at random while training
     input_dropout: float = 0.0
-    # tables: units that stand for a categorical column
+    # units that stand for a categorical column of a table, or for a token of a text
     embedding: int = 8
 
 
@@ -80,15 +84,17 @@ class CNNConfig(DeepConfig):
 
 @dataclass
 class RecurrentConfig(DeepConfig):
-    """Steps of a series, or rows of an image, read in order."""
+    """Steps of a series, rows of an image or tokens of a text, read in order."""
 
-    accepts: ClassVar[frozenset[Modality]] = ORDERED
+    accepts: ClassVar[frozenset[Modality]] = SEQUENCES
     # units of the state, in each direction
     width: int = 32
     # layers, each reading the states of the one below
     depth: int = 1
     # read from both ends
     bidirectional: bool = False
+    # texts: units that stand for a token
+    embedding: int = 32
     readout: Readout = Readout.flatten
 
 
@@ -111,6 +117,7 @@ class LSTMConfig(RecurrentConfig):
 class ResNetConfig(DeepConfig):
     """Residual blocks: convolutional on images and series, dense on tables."""
 
+    accepts: ClassVar[frozenset[Modality]] = NUMBERS
     family: str = "resnet"
     # channels of the first of three stages, doubled from each to the next; tables: a quarter of the units of a layer
     width: int = 8
@@ -138,7 +145,7 @@ class SeriesResNetConfig(DeepConfig):
 
 @dataclass
 class TransformerConfig(DeepConfig):
-    """Encoder over steps (series), patches (images) or features (tables)."""
+    """Encoder over steps (series), patches (images), features (tables) or tokens (texts)."""
 
     family: str = "transformer"
     # units of a token

@@ -5,7 +5,16 @@ from __future__ import annotations
 from hydra.core.config_store import ConfigStore
 
 from heldout.config.analysis import AnalysisConfig
-from heldout.config.data import DataConfig, ImageData, MlbenchData, QualityConfig, SeriesData, TableData
+from heldout.config.data import (
+    DataConfig,
+    ImageData,
+    MlbenchData,
+    QualityConfig,
+    SeriesData,
+    TableData,
+    TextData,
+    TextFilesData,
+)
 from heldout.config.model import FAMILIES
 from heldout.config.stages import (
     CompareConfig,
@@ -46,6 +55,8 @@ GROUPS: dict[str, dict[str, type]] = {
         "table": TableData,
         "series": SeriesData,
         "images": ImageData,
+        "texts": TextData,
+        "text": TextFilesData,
     },
     "quality": {"quality": QualityConfig},
     "model": {str(family.family): family for family in FAMILIES},

@@ -36,7 +36,7 @@ class Card:
 
     name: str
     source: str
-    # image, series or table
+    # image, series, table or text
     modality: str
     task: str = "classification"
     # labels in the order of the class indices
@@ -45,13 +45,17 @@ class Card:
     counts: dict[str, int]
     # examples by split and class
     class_counts: dict[str, list[int]]
-    # image: x; series: x, and length where lengths differ; table: numeric and categorical, where it has such columns
+    # image: x; series: x, and length where lengths differ; table: numeric and categorical, where it has such columns;
+    # text: tokens and length
     inputs: dict[str, InputSpec]
     # of train: mean and std by channel (image: on the scale 0..1; series: over valid steps) or by numeric column
     # (missing values left out; with median). std is 1 where all values are equal, so that one may divide by it.
     statistics: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     # table only, in the order of the file: the numeric among them make `numeric`, the categorical `categorical`
     columns: list[Column] = field(default_factory=list)
+    # text only: the tokenizer as JSON, and the number of its tokens
+    tokenizer: str = ""
+    vocabulary: int = 0
     config_hash: str = ""
     # of the raw data before any split
     source_hash: str = ""
@@ -86,7 +90,7 @@ class Card:
 
     def compute_data_hash(self) -> str:
         """The hash that `data_hash` should hold."""
-        meaning = ("modality", "task", "classes", "inputs", "statistics", "columns", "files")
+        meaning = ("modality", "task", "classes", "inputs", "statistics", "columns", "tokenizer", "vocabulary", "files")
         return hash_json({name: getattr(self, name) for name in meaning})
 
     def save(self, directory: Path) -> None:

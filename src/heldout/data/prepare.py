@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from heldout.config.data import DataConfig
+from heldout.config.data import DataConfig, TextData, TextFilesData, TokensConfig
 from heldout.data.card import CARD_FILE, SPLITS, Card, Column
 from heldout.data.errors import OutputOccupied, shown
 from heldout.data.hashing import hash_file, hash_json
@@ -21,8 +21,11 @@ from heldout.data.sources import load_source
 from heldout.data.splits import Rows, limit_rows, split_rows
 from heldout.data.statistics import compute_statistics
 from heldout.data.store import file_name, input_specs, write_split
+from heldout.data.tokens import with_tokens
 
 log = logging.getLogger(__name__)
+
+TOKENISED = (TextData, TextFilesData)
 
 
 def prepare(config: DataConfig, out: Path) -> Card:
@@ -42,6 +45,8 @@ def prepare(config: DataConfig, out: Path) -> Card:
         raw = raw.take(limit_rows(raw, config.limit, config.split.seed))
     rows = split_rows(raw, config.split)
     raw = with_train_vocabulary(raw, rows["train"])
+    if raw.texts is not None:
+        raw = with_tokens(raw, rows["train"], config.tokens if isinstance(config, TOKENISED) else TokensConfig())
     with _replacing(out) as folder:
         for name in SPLITS:
             write_split(folder / file_name(name), raw.take(rows[name]))
@@ -95,6 +100,8 @@ def _describe(raw: RawData, rows: Rows, config: DataConfig, folder: Path, source
         inputs=input_specs(raw.inputs),
         statistics=compute_statistics(raw.take(rows["train"])),
         columns=raw.columns,
+        tokenizer=raw.tokenizer,
+        vocabulary=raw.vocabulary,
         config_hash=config_hash(config),
         source_hash=source_hash,
         files={file_name(name): hash_file(folder / file_name(name)) for name in SPLITS},

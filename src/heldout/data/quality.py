@@ -12,11 +12,13 @@ import numpy as np
 
 from heldout.config.data import Check, Level, QualityConfig
 from heldout.data.card import SPLITS, Card
+from heldout.data.contents import is_empty, valid_tokens
 from heldout.data.errors import DataError, shown
 from heldout.data.similarity import Features, Inputs, fingerprints, nearest_similarity
 from heldout.data.statistics import valid_steps
 from heldout.data.store import Split, read_split
 from heldout.data.test_split import inputs_for_duplicate_check
+from heldout.data.tokens import UNKNOWN
 
 # near copies are searched for at most so many validation and test examples each, evenly spread
 MOST_QUERIES = 5_000
@@ -187,6 +189,30 @@ def _share_of_copies(copies: list[str], examples: int, what: str) -> _Measure:
     return _Measure(len(copies) / max(1, examples), message)
 
 
+def _unknown_tokens(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.modality != "text":
+        return _Measure(0, "no texts")
+    inputs = data.inputs["validation"]
+    tokens = inputs["tokens"][valid_tokens(inputs)]
+    share = float((tokens == UNKNOWN).mean())
+    return _Measure(share, f"{share:.1%} of the tokens of validation do not occur in train, or too rarely")
+
+
+def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.modality != "text":
+        return _Measure(0, "no texts")
+    most = data.card.inputs["tokens"]["shape"][0]
+    share = float((data.train.inputs["length"] == most).mean())
+    return _Measure(share, f"{share:.1%} of the texts of train fill all {most} tokens, and were likely cut")
+
+
+def _empty_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
+    empty = [str(one) for split in (data.train, data.validation) for one in split.ids[is_empty(split.inputs)]]
+    told = f": {shown(empty)}" if empty else ""
+    examples = len(data.train) + len(data.validation)
+    return _Measure(len(empty) / examples, f"{len(empty)} of {examples} examples are without content{told}")
+
+
 def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:
     counts = {label: n for label, n in zip(data.card.classes, _train_counts(data), strict=True) if n}
     most, least = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])
@@ -276,6 +302,9 @@ CHECKS: dict[str, Callable[[_Prepared, QualityConfig], _Measure]] = {
     "missing_values": _missing_values,
     "exact_duplicates": _exact_duplicates,
     "near_duplicates": _near_duplicates,
+    "unknown_tokens": _unknown_tokens,
+    "cut_texts": _cut_texts,
+    "empty_examples": _empty_examples,
     "class_imbalance": _class_imbalance,
     "missing_classes": _missing_classes,
     "label_range": _label_range,

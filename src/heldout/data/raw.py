@@ -22,6 +22,7 @@ class RawData:
         series  x float32 [n, channels, length]; length int32 [n] where lengths differ: the valid steps, the rest is 0
         table   numeric float32 [n, numeric columns], NaN for missing; categorical int32 [n, categorical columns],
                 0 for missing, else 1 + index into the categories of the column
+        text    none yet: the tokens int32 [n, tokens] and their length int32 [n] come of `texts` when train is known
     """
 
     # unique and stable from one reading to the next, [n]
@@ -31,6 +32,8 @@ class RawData:
     target: np.ndarray
     # in the order of the class indices
     classes: list[str]
+    # text only, [n] of object
+    texts: np.ndarray | None = None
     # name of the split of each example where the source brings a split, [n]
     split: np.ndarray | None = None
     # text or numbers by which a grouped split keeps examples together, [n]
@@ -39,6 +42,9 @@ class RawData:
     time: np.ndarray | None = None
     # table only
     columns: list[Column] = field(default_factory=list)
+    # text only, once train is known
+    tokenizer: str = ""
+    vocabulary: int = 0
     # SHA-256 of the file read, for sources that read one of the user's
     file_hash: str = ""
     license: str = ""
@@ -99,6 +105,7 @@ class RawData:
             ids=self.ids[rows],
             inputs={name: scratch.take(array, rows) for name, array in self.inputs.items()},
             target=self.target[rows],
+            texts=pick(self.texts),
             split=pick(self.split),
             group=pick(self.group),
             time=pick(self.time),
@@ -112,7 +119,7 @@ class RawData:
     def content_hash(self) -> str:
         """Hash of everything the source says of its examples, and of the file it read."""
         arrays = {f"input {name}": array for name, array in self.inputs.items()}
-        optional = {"split": self.split, "group": self.group, "time": self.time}
+        optional = {"split": self.split, "group": self.group, "time": self.time, "texts": self.texts}
         arrays |= {name: array for name, array in optional.items() if array is not None}
         arrays |= {"ids": self.ids, "target": self.target}
         return hash_json([hash_arrays(arrays), self.classes, self.columns, self.file_hash])

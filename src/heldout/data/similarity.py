@@ -14,6 +14,8 @@ Inputs = dict[str, np.ndarray]
 
 # similarities held in memory at once
 BLOCK = 4_000_000
+# places for the tokens of a text
+MOST_TOKENS = 1024
 
 
 def fingerprints(inputs: Inputs) -> list[bytes]:
@@ -44,6 +46,8 @@ class Features:
             ).reshape(shape)
             if "length" in inputs:
                 numbers = numbers * valid_steps(inputs)[:, None, :]
+        elif "tokens" in inputs:
+            numbers = _token_counts(inputs)
         elif "numeric" in inputs:
             statistics = card.statistics["numeric"]
             numbers = (inputs["numeric"] - _row(statistics["mean"])) / _row(statistics["std"])
@@ -81,6 +85,15 @@ def nearest_similarity(queries: Features, others: Features) -> np.ndarray:
         similarity = np.divide(2 * products, norms, out=np.ones_like(products), where=norms > 0)
         nearest[start : start + rows] = similarity.max(axis=1)
     return nearest
+
+
+def _token_counts(inputs: Inputs) -> np.ndarray:
+    """How often each token occurs in a text, as 1 + log, float32 [n, MOST_TOKENS]; rare ones share a place."""
+    tokens, length = inputs["tokens"], inputs["length"]
+    counts = np.zeros((len(tokens), MOST_TOKENS), np.float32)
+    valid = np.arange(tokens.shape[1]) < length[:, None]
+    np.add.at(counts, (np.nonzero(valid)[0], tokens[valid] % MOST_TOKENS), 1)
+    return np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0).astype(np.float32)
 
 
 def _row(values: list[float]) -> np.ndarray:

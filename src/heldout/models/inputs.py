@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from heldout.models.layers import mask_padding
+from heldout.models.layers import mask_padding, valid_steps
 
 if TYPE_CHECKING:
     from heldout.data.card import Card
@@ -135,6 +135,39 @@ class TableInput(nn.Module):
         return torch.cat(parts, dim=1)
 
 
+class TokenInput(nn.Module):
+    """A learned vector for each token of a text: float `[batch, tokens, width]` and the int64 lengths `[batch]`.
+
+    What stands behind the end of a text has the zero vector.
+    """
+
+    def __init__(self, card: Card, width: int) -> None:
+        super().__init__()
+        self.steps = card.inputs["tokens"]["shape"][0]
+        self.embedding = nn.Embedding(card.vocabulary, width)
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        length = inputs["length"].long()
+        valid = valid_steps(length, self.steps)
+        # padding may hold anything
+        vectors: Tensor = self.embedding(inputs["tokens"].masked_fill(~valid, 0))
+        return vectors * valid.unsqueeze(2), length
+
+
+class MeanTokenInput(nn.Module):
+    """A text as the mean of the vectors of its tokens, `[batch, features]`."""
+
+    def __init__(self, card: Card, width: int) -> None:
+        super().__init__()
+        self.tokens = TokenInput(card, width)
+        self.features = width
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        vectors, length = self.tokens(inputs)
+        mean: Tensor = vectors.sum(dim=1) / length.unsqueeze(1)
+        return mean
+
+
 class FlatGridInput(nn.Module):
     """Images or series as one vector `[batch, features]`."""
 
@@ -148,6 +181,8 @@ class FlatGridInput(nn.Module):
         return x.flatten(1)
 
 
-def flat_input(card: Card, embedding: int) -> TableInput | FlatGridInput:
+def flat_input(card: Card, embedding: int) -> TableInput | FlatGridInput | MeanTokenInput:
     """The input layer that gives any modality as one vector `[batch, features]`; `.features` is its size."""
+    if card.modality == "text":
+        return MeanTokenInput(card, embedding)
     return TableInput(card, embedding) if card.modality == "table" else FlatGridInput(card)

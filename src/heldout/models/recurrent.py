@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from heldout.config.model import GRUConfig, LSTMConfig, Readout, RecurrentConfig, RNNConfig
-from heldout.models.inputs import GridInput, Inputs
+from heldout.models.inputs import GridInput, Inputs, TokenInput
 from heldout.models.layers import global_mean, mask_padding
 from heldout.models.registry import register
 
@@ -28,7 +28,7 @@ _LAYERS: dict[type[RecurrentConfig], Callable[..., nn.RNNBase]] = {
 @register(GRUConfig)
 @register(LSTMConfig)
 class Recurrent(nn.Module):
-    """Steps of a series, or rows of an image, read in order; returns logits `[batch, classes]`.
+    """Steps of a series, rows of an image or tokens of a text, read in order; returns logits `[batch, classes]`.
 
     A GRU of 6 units that reads from both ends, with readout `flatten`, is the MNIST-1D network of Greydanus and
     Kobak (2020, arXiv 2011.14439).
@@ -36,9 +36,14 @@ class Recurrent(nn.Module):
 
     def __init__(self, config: RecurrentConfig, card: Card) -> None:
         super().__init__()
-        self.input = GridInput(card)
-        # the steps are the first axis of what is not a channel: the steps of a series, the rows of an image
-        steps, features = self.input.sizes[0], self.input.features // self.input.sizes[0]
+        self.input: GridInput | TokenInput
+        if card.modality == "text":
+            self.input = TokenInput(card, config.embedding)
+            steps, features = self.input.steps, config.embedding
+        else:
+            self.input = GridInput(card)
+            # the steps are the first axis of what is not a channel: the steps of a series, the rows of an image
+            steps, features = self.input.sizes[0], self.input.features // self.input.sizes[0]
         self.recurrent = _LAYERS[type(config)](
             features,
             config.width,
@@ -53,8 +58,9 @@ class Recurrent(nn.Module):
         self.classifier = nn.Linear(units * steps if config.readout is Readout.flatten else units, len(card.classes))
 
     def forward(self, inputs: Inputs) -> Tensor:
-        x, length = self.input(inputs)
-        sequence = x.transpose(1, 2).flatten(2)
+        sequence, length = self.input(inputs)
+        if isinstance(self.input, GridInput):
+            sequence = sequence.transpose(1, 2).flatten(2)
         states = self._states(sequence, length)
         logits: Tensor = self.classifier(self.dropout(self._read(states, length)))
         return logits

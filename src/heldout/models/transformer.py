@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from heldout.config.model import TransformerConfig
-from heldout.models.inputs import CategoricalInput, GridInput, Inputs, NumericInput
+from heldout.models.inputs import CategoricalInput, GridInput, Inputs, NumericInput, TokenInput
 from heldout.models.layers import shortened, valid_steps
 from heldout.models.registry import register
 
@@ -26,14 +26,17 @@ class Transformer(nn.Module):
     """Encoder blocks over tokens; a class token gathers what the classifier reads. Logits `[batch, classes]`.
 
     Blocks normalise first (Xiong et al. 2020, arXiv 2002.04745). Tokens are patches of an image (Dosovitskiy et
-    al. 2021, arXiv 2010.11929), runs of steps of a series, or features of a table (FT-Transformer, Gorishniy et
-    al. 2021, arXiv 2106.11959).
+    al. 2021, arXiv 2010.11929), runs of steps of a series, features of a table (FT-Transformer, Gorishniy et al.
+    2021, arXiv 2106.11959), or the tokens of a text.
     """
 
     def __init__(self, config: TransformerConfig, card: Card) -> None:
         super().__init__()
-        table = card.modality == "table"
-        self.tokens = FeatureTokens(card, config.width) if table else PatchTokens(card, config)
+        self.tokens: FeatureTokens | WordTokens | PatchTokens
+        if card.modality == "table":
+            self.tokens = FeatureTokens(card, config.width)
+        else:
+            self.tokens = WordTokens(card, config.width) if card.modality == "text" else PatchTokens(card, config)
         self.class_token = nn.Parameter(_INITIAL_DEVIATION * torch.randn(1, 1, config.width))
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(
@@ -84,6 +87,19 @@ class PatchTokens(nn.Module):
             x = F.pad(x, self.missing)
         tokens = self.project(x).flatten(2).transpose(1, 2) + self.position
         return tokens, shortened(length, self.patch, tokens.shape[1])
+
+
+class WordTokens(nn.Module):
+    """Tokens of a text with learned positions: `[batch, tokens, width]` and the valid ones `[batch]`."""
+
+    def __init__(self, card: Card, width: int) -> None:
+        super().__init__()
+        self.input = TokenInput(card, width)
+        self.position = nn.Parameter(_INITIAL_DEVIATION * torch.randn(1, self.input.steps, width))
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        vectors, length = self.input(inputs)
+        return vectors + self.position, length
 
 
 class FeatureTokens(nn.Module):

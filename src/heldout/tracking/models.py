@@ -31,7 +31,7 @@ def save_mlflow_model(
 
     It predicts a data frame of class probabilities, a column a class. An image goes in as a tensor [examples,
     channels, height, width], a series as one [examples, channels, length] (with lengths: a dict of `x` and `length`),
-    a table as a data frame with its raw columns.
+    a table as a data frame with its raw columns, texts as a data frame with a column `text`.
 
     Args:
         model_file: weights.safetensors of a network or model.skops of a baseline.
@@ -54,7 +54,9 @@ def save_mlflow_model(
             signature=signature(card),
             input_example=raw_example(card, example),
             # named here, because MLflow would find them by loading the model in a process of its own
-            pip_requirements=_requirements(DEEP_REQUIREMENTS if is_deep else BASELINE_REQUIREMENTS),
+            pip_requirements=_requirements(
+                (DEEP_REQUIREMENTS if is_deep else BASELINE_REQUIREMENTS) + (("tokenizers",) if card.tokenizer else ())
+            ),
         )
 
 
@@ -64,6 +66,8 @@ def signature(card: Card) -> ModelSignature:
     from mlflow.types import ColSpec, Schema
 
     inputs: list[Any] = [_column(column) for column in card.columns] or _tensors(card)
+    if card.tokenizer:
+        inputs = [ColSpec("string", name="text")]
     return ModelSignature(Schema(inputs), Schema([ColSpec("float", name=name) for name in card.classes]))
 
 
@@ -71,6 +75,12 @@ def raw_example(card: Card, example: Mapping[str, np.ndarray]) -> np.ndarray | d
     """Prepared examples in the form in which the MLflow model takes them."""
     if card.columns:
         return _raw_table(card, example)
+    if card.tokenizer:
+        import pandas as pd
+
+        from heldout.data.tokens import decode, load_tokenizer
+
+        return pd.DataFrame({"text": decode(load_tokenizer(card.tokenizer), example["tokens"], example["length"])})
     return dict(example) if len(card.inputs) > 1 else np.asarray(example["x"])
 
 

@@ -56,6 +56,12 @@ class HeldoutModel(PythonModel):
             from heldout.data.columns import encode_table
 
             return encode_table(given, self._card)
+        if self._card.tokenizer:
+            from heldout.data.tokens import encode, load_tokenizer
+
+            texts = given["text"] if isinstance(given, pd.DataFrame) else given
+            most = self._card.inputs["tokens"]["shape"][0]
+            return encode(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most)
         arrays = given if isinstance(given, dict) else {"x": given}
         return {name: np.asarray(arrays[name], spec["dtype"]) for name, spec in self._card.inputs.items()}
 

@@ -3,6 +3,7 @@
 from heldout.data.sources import (
     breast_cancer,
     digits,
+    food_reviews,
     images,
     japanese_vowels,
     mlbench,
@@ -11,6 +12,7 @@ from heldout.data.sources import (
     pd_speech,
     series,
     table,
+    text,
     ucr,
 )
 from heldout.data.sources._registry import load_source, source, source_names
@@ -19,6 +21,7 @@ from heldout.data.sources._user_files import user_files_hash
 __all__ = [
     "breast_cancer",
     "digits",
+    "food_reviews",
     "images",
     "japanese_vowels",
     "load_source",
@@ -30,6 +33,7 @@ __all__ = [
     "source",
     "source_names",
     "table",
+    "text",
     "ucr",
     "user_files_hash",
 ]

@@ -56,7 +56,7 @@ class Baseline:
 
     def save(self, path: Path) -> None:
         """Write the fitted model in the skops format; the file is there complete or not at all."""
-        features = {"mean": self.features.mean, "std": self.features.std}
+        features = {"mean": self.features.mean, "std": self.features.std, "vocabulary": self.features.vocabulary}
         write({"estimator": self.estimator, "features": features, "classes": self.classes}, path)
 
 

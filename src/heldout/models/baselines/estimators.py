@@ -87,7 +87,16 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
 
 
 def _on_numbers(card: Card, classifier: Any) -> Any:
-    """The classifier behind what makes a table's row comparable numbers; other data are standardised already."""
+    """The classifier behind what makes its features comparable; images and series are standardised already.
+
+    Of texts, counts of tokens become tf-idf: 1 + log(count), times how rare the token is in train, of unit length.
+    """
+    if card.modality == "text":
+        from sklearn.pipeline import make_pipeline
+
+        from heldout.models.baselines.dense_tfidf import DenseTfidf
+
+        return make_pipeline(DenseTfidf(sublinear_tf=True), classifier)
     if card.modality != "table":
         return classifier
     from sklearn.compose import ColumnTransformer

@@ -19,25 +19,35 @@ class Features:
     """How inputs become features.
 
     Images and series are standardised by channel, as networks see them, and flattened. A table keeps its numbers,
-    NaN where missing, followed by the codes of its categories.
+    NaN where missing, followed by the codes of its categories. A text becomes how often each token occurs in it.
     """
 
     # of each channel, on the scale 0..1 for images; empty for tables
     mean: list[float]
     std: list[float]
+    # number of tokens; 0 for what is no text
+    vocabulary: int = 0
 
     @classmethod
     def of(cls, card: Card) -> Features:
         """The features of a data set."""
         statistics = card.statistics.get("x", {"mean": [], "std": []})
-        return cls(statistics["mean"], statistics["std"])
+        return cls(statistics["mean"], statistics["std"], card.vocabulary)
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Float32 `[examples, features]`."""
         if "x" in inputs:
             return self._grid(inputs)
+        if "tokens" in inputs:
+            return self._counts(inputs["tokens"], inputs["length"])
         parts = [inputs[name] for name in ("numeric", "categorical") if name in inputs]
         return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def _counts(self, tokens: np.ndarray, length: np.ndarray) -> np.ndarray:
+        counts = np.zeros((len(tokens), self.vocabulary), dtype=np.float32)
+        valid = np.arange(tokens.shape[1]) < length[:, None]
+        np.add.at(counts, (np.nonzero(valid)[0], tokens[valid]), 1)
+        return counts
 
     def _grid(self, inputs: Inputs) -> np.ndarray:
         x = inputs["x"]

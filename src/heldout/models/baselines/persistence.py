@@ -18,6 +18,7 @@ from heldout.models.files import replaced
 # boosting puts before its categories; a partial of any other function is refused with that function.
 TRUSTED = (
     "functools.partial",
+    "heldout.models.baselines.dense_tfidf.DenseTfidf",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",

@@ -1,0 +1,100 @@
+"""Texts as tokens: a tokenizer that has seen train and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heldout.config.data import TokensConfig, Vocabulary
+from heldout.data.errors import PackageMissing
+from heldout.data.raw import RawData
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# of the tokens, in this order
+SPECIAL = ("[PAD]", "[UNK]")
+PADDING, UNKNOWN = range(len(SPECIAL))
+
+
+def with_tokens(raw: RawData, train: np.ndarray, config: TokensConfig) -> RawData:
+    """The data set with inputs `tokens` and `length`, and the tokenizer trained on the rows of train.
+
+    A text is cut after `max_tokens`; the rest of a shorter one is padding. One without any token has an unknown one.
+
+    Raises:
+        PackageMissing: the package tokenizers is not installed.
+    """
+    assert raw.texts is not None
+    tokenizer = train_tokenizer(raw.texts[train].tolist(), config)
+    inputs = encode(tokenizer, raw.texts.tolist(), config.max_tokens)
+    return replace(raw, inputs=inputs, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size())
+
+
+def train_tokenizer(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
+    """A tokenizer whose vocabulary comes from these texts."""
+    library = _library()
+    words = config.kind is Vocabulary.words
+    model = (
+        library.models.WordLevel(unk_token=SPECIAL[UNKNOWN])
+        if words
+        else library.models.BPE(unk_token=SPECIAL[UNKNOWN])
+    )
+    tokenizer: Tokenizer = library.Tokenizer(model)
+    steps = [library.normalizers.NFKC()] + ([library.normalizers.Lowercase()] if config.lowercase else [])
+    tokenizer.normalizer = library.normalizers.Sequence(steps)
+    # words, and each run of other marks
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()
+    trainer = library.trainers.WordLevelTrainer if words else library.trainers.BpeTrainer
+    tokenizer.train_from_iterator(
+        texts,
+        trainer(
+            vocab_size=config.vocabulary,
+            min_frequency=config.min_frequency,
+            special_tokens=list(SPECIAL),
+            show_progress=False,
+        ),
+    )
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> dict[str, np.ndarray]:
+    """`tokens` int32 [texts, max_tokens] and `length` int32 [texts], at least 1."""
+    found = [one.ids[:max_tokens] or [UNKNOWN] for one in tokenizer.encode_batch(list(texts))]
+    tokens = np.full((len(found), max_tokens), PADDING, dtype=np.int32)
+    for row, ids in enumerate(found):
+        tokens[row, : len(ids)] = ids
+    return {"tokens": tokens, "length": np.array([len(ids) for ids in found], dtype=np.int32)}
+
+
+@lru_cache(maxsize=4)
+def load_tokenizer(content: str) -> Tokenizer:
+    """The tokenizer that a card holds as JSON."""
+    tokenizer: Tokenizer = _library().Tokenizer.from_str(content)
+    return tokenizer
+
+
+def decode(tokenizer: Tokenizer, tokens: np.ndarray, length: np.ndarray) -> list[str]:
+    """Texts that have these tokens: the known ones, separated by blanks."""
+    return [
+        " ".join(str(tokenizer.id_to_token(int(token))) for token in row[:end])
+        for row, end in zip(tokens, length, strict=True)
+    ]
+
+
+def _library() -> Any:
+    if find_spec("tokenizers") is None:
+        raise PackageMissing(
+            "texts need the package tokenizers; expected the extra `text`: pip install 'heldout[text]'."
+        )
+    # its threads would not survive the fork in which a stage runs
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import tokenizers
+
+    return tokenizers
