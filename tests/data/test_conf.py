@@ -31,6 +31,7 @@ COUNTS = {
     "basic_motions": (32, 8, 40),
     "pd_speech": (150, 51, 51),
     "food_reviews": (3200, 800, 1000),
+    "spoken_digits": (480, 160, 160),
 }
 
 

@@ -14,6 +14,7 @@ from heldout.config.data import (
     DataConfig,
     FileData,
     FilesData,
+    MelConfig,
     Modality,
     SeriesData,
     SplitConfig,
@@ -70,6 +71,14 @@ RULES: dict[str, Rule] = {
     "embedding": POSITIVE,
     "vocabulary": (lambda value: value > 2, "more than 2, the number of special tokens"),
     "max_tokens": POSITIVE,
+    "sample_rate": POSITIVE,
+    "mels": POSITIVE,
+    "window_ms": POSITIVE,
+    "hop_ms": POSITIVE,
+    "low_hz": AT_LEAST_ZERO,
+    "high_hz": POSITIVE,
+    "max_seconds": POSITIVE,
+    "speakers": POSITIVE,
     "min_frequency": POSITIVE,
     "max_depth": POSITIVE,
     "padding": AT_LEAST_ZERO,
@@ -119,6 +128,8 @@ def check(config: Any) -> list[str]:
     data = getattr(config, "data", None)
     if isinstance(data, DataConfig):
         problems += _split(data.split)
+        if isinstance(mel := getattr(data, "mel", None), MelConfig):
+            problems += _mel(mel)
         if isinstance(data, FileData):
             problems += _files(data)
     tracking = getattr(config, "tracking", None)
@@ -150,6 +161,19 @@ def _split(split: SplitConfig) -> Iterator[str]:
         yield (
             f"data.split.validation={split.validation} and data.split.test={split.test} leave nothing to train on; "
             "expected a sum below 1."
+        )
+
+
+def _mel(mel: MelConfig) -> Iterator[str]:
+    if mel.high_hz is not None and not mel.low_hz < mel.high_hz <= mel.sample_rate / 2:
+        yield (
+            f"data.mel.high_hz={mel.high_hz} with data.mel.low_hz={mel.low_hz} and data.mel.sample_rate="
+            f"{mel.sample_rate}: expected more than low_hz and at most half the sample rate."
+        )
+    if round(mel.hop_ms * mel.sample_rate / 1000) < 1 or round(mel.window_ms * mel.sample_rate / 1000) < 2:
+        yield (
+            f"data.mel.window_ms={mel.window_ms} and data.mel.hop_ms={mel.hop_ms}: expected a sample in a hop, and two "
+            "in a window, at least."
         )
 
 

@@ -185,6 +185,48 @@ class ImageData(FilesData):
     other_channels: Differing = Differing.refuse
 
 
+@dataclass
+class MelConfig:
+    """How sound becomes features: power in bands of the mel scale, frame by frame, as logarithms."""
+
+    # samples a second
+    sample_rate: int = 16000
+    # bands, which are the channels of the series
+    mels: int = 40
+    # length of a frame, in milliseconds
+    window_ms: float = 25.0
+    # from the beginning of a frame to that of the next, in milliseconds
+    hop_ms: float = 10.0
+    # lowest frequency of the lowest band
+    low_hz: float = 20.0
+    # highest frequency of the highest band; null takes half the sample rate
+    high_hz: float | None = None
+
+
+@dataclass
+class AudioData(FilesData):
+    """Recordings of the user's, wav or flac, as log-mel series."""
+
+    source: str = "audio"
+    modality: Modality = Modality.series
+    # a recording of another rate, or of more than one channel, is refused or converted (channels: their mean)
+    other_format: Differing = Differing.refuse
+    # a longer recording is cut; null keeps all
+    max_seconds: float | None = 5.0
+    mel: MelConfig = field(default_factory=MelConfig)
+
+
+@dataclass
+class SpokenDigitsData(DataConfig):
+    """Digits that espeak-ng speaks, as log-mel series."""
+
+    source: str = "spoken_digits"
+    modality: Modality = Modality.series
+    # artificial speakers; each says every digit twice
+    speakers: int = 40
+    mel: MelConfig = field(default_factory=MelConfig)
+
+
 class Vocabulary(Enum):
     """What a token is."""
 

@@ -6,11 +6,13 @@ from hydra.core.config_store import ConfigStore
 
 from heldout.config.analysis import AnalysisConfig
 from heldout.config.data import (
+    AudioData,
     DataConfig,
     ImageData,
     MlbenchData,
     QualityConfig,
     SeriesData,
+    SpokenDigitsData,
     TableData,
     TextData,
     TextFilesData,
@@ -55,6 +57,8 @@ GROUPS: dict[str, dict[str, type]] = {
         "table": TableData,
         "series": SeriesData,
         "images": ImageData,
+        "audio": AudioData,
+        "spoken_digits": SpokenDigitsData,
         "texts": TextData,
         "text": TextFilesData,
     },

@@ -1,6 +1,7 @@
 """Where data comes from: one file a source; importing it registers it."""
 
 from heldout.data.sources import (
+    audio,
     breast_cancer,
     digits,
     food_reviews,
@@ -11,6 +12,7 @@ from heldout.data.sources import (
     mnist5k,
     pd_speech,
     series,
+    spoken_digits,
     table,
     text,
     ucr,
@@ -19,6 +21,7 @@ from heldout.data.sources._registry import load_source, source, source_names
 from heldout.data.sources._user_files import user_files_hash
 
 __all__ = [
+    "audio",
     "breast_cancer",
     "digits",
     "food_reviews",
@@ -32,6 +35,7 @@ __all__ = [
     "series",
     "source",
     "source_names",
+    "spoken_digits",
     "table",
     "text",
     "ucr",

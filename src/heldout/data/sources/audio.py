@@ -1,0 +1,72 @@
+"""Recordings of the user's, wav or flac: a folder for each class, or a csv or parquet file that lists them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from heldout.config.data import AudioData, DataConfig, Differing
+from heldout.data.errors import DataError, FileUnreadable, PackageMissing
+from heldout.data.hashing import hash_file, hash_json
+from heldout.data.mel import log_mel, resample
+from heldout.data.raw import RawData
+from heldout.data.sources._listing import list_files, read_each
+from heldout.data.sources._registry import source
+from heldout.data.sources._ts import stack
+
+SUFFIXES = (".wav", ".flac")
+
+
+@source("audio")
+def load(config: DataConfig) -> RawData:
+    """Log-mel features of all recordings, as series of a channel a band and a step a frame.
+
+    Raises:
+        PackageMissing: soundfile is not installed.
+        FileUnreadable: recordings are damaged, empty, or of another rate or more channels than asked for; the message
+            names them.
+    """
+    if not isinstance(config, AudioData):
+        raise DataError("data.source=audio needs path; expected a data file that begins with 'audio'.")
+    if find_spec("soundfile") is None:
+        raise PackageMissing("recordings need soundfile; expected the extra `audio`: pip install 'heldout[audio]'.")
+    listing = list_files(config, SUFFIXES)
+    features: list[np.ndarray] = []
+
+    def read(file: Path) -> np.ndarray:
+        return log_mel(read_sound(file, config), config.mel)
+
+    listing = listing.take(read_each(listing, config, read, lambda _, mel: features.append(mel)))
+    return RawData(
+        inputs=stack(Path(config.path), features, listing.ids.tolist()),
+        **listing.about(),
+        file_hash=hash_json([hash_file(file) for file in listing.files]),
+        license="not stated",
+        description=f"{len(features)} recordings of {Path(config.path).name}, as log-mel features.",
+    )
+
+
+def read_sound(file: Path, config: AudioData) -> np.ndarray:
+    """The samples of a file, float64 [n] between -1 and 1 at the rate of the config, cut to its longest.
+
+    Raises:
+        FileUnreadable: damaged, empty, or of another rate or more channels, where these are not converted.
+    """
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(file, always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise FileUnreadable(f"  {file}: no readable recording ({error})") from None
+    if len(samples) == 0 or not np.isfinite(samples).all():
+        raise FileUnreadable(f"  {file}: {len(samples)} samples, {'some' if len(samples) else 'none'} not finite")
+    wanted = config.mel.sample_rate
+    if config.other_format is Differing.refuse and (rate != wanted or samples.shape[1] != 1):
+        raise FileUnreadable(
+            f"  {file}: {rate} samples a second in {samples.shape[1]} channels, expected {wanted} "
+            "(data.mel.sample_rate) in one; data.other_format=convert converts"
+        )
+    sound = resample(samples.mean(axis=1), rate, wanted)
+    return sound if config.max_seconds is None else sound[: round(config.max_seconds * wanted)]
