@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import gcd
+
 import numpy as np
 
 from heldout.config.data import MelConfig
@@ -44,12 +47,19 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     """The same sound at another rate, by a polyphase filter."""
     if rate == wanted:
         return samples
-    from math import gcd
-
     from scipy.signal import resample_poly
 
     common = gcd(rate, wanted)
-    return np.asarray(resample_poly(samples, wanted // common, rate // common))
+    up, down = wanted // common, rate // common
+    return np.asarray(resample_poly(samples, up, down, window=_low_pass(max(up, down))))
+
+
+@lru_cache(maxsize=8)
+def _low_pass(factor: int) -> np.ndarray:
+    """The filter that `resample_poly` would design anew for each recording."""
+    from scipy.signal import firwin
+
+    return np.asarray(firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0)))
 
 
 def _to_mel(hertz: float) -> float:
