@@ -6,11 +6,14 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import rdata
 import yaml
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
-from heldout.data.errors import PackageMissing
+from heldout.config.data import MlbenchData
 from heldout.training.train import train
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -38,17 +41,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield Path.cwd()
 
 
+def stand_in(folder: Path, item: str) -> Path:
+    """A folder with a frame of mlbench's kind, where its Debian package is not installed (seed 0)."""
+    folder.mkdir(exist_ok=True)
+    numbers = np.random.default_rng(0).normal(size=(90, 4))
+    kinds = pd.Categorical(["a", "b", "c"] * 30)
+    frame = pd.DataFrame(numbers, columns=list("pqrs")).assign(Class=kinds)
+    rdata.write_rda(str(folder / f"{item}.rda"), {item: frame})
+    return folder
+
+
 @pytest.mark.parametrize("job", combinations(), ids=" ".join)
 def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]) -> None:
     with hydra_session():
         config = to_stage(compose_stage("train", [f"out={place / 'out'}", *job, *QUICK]))
     assert config.trainer.max_epochs <= 2
     assert len(config.seeds) == 1
-    try:
-        (record,) = train(config)
-    except PackageMissing as missing:
-        if "Debian" not in str(missing):
-            raise
-        pytest.skip(str(missing))
+    if isinstance(config.data, MlbenchData) and not Path(config.data.folder).is_dir():
+        config.data.folder = str(stand_in(place / "mlbench", config.data.item))
+    (record,) = train(config)
     assert record.info["status"] == "finished"
     assert record.prediction_splits == ("train", "validation")
