@@ -147,6 +147,14 @@ class TestResNet:
             made(ResNetConfig(kernel_size=4), series(2, 17))
 
 
+def test_the_inputs_of_an_mlp_are_dropped_while_training_only() -> None:
+    module: Any = made(MLPConfig(input_dropout=0.999), series(2, 17))
+    inputs = series(2, 17).tensors()
+    bias = nn.Sequential(*module.layers[1:])(torch.zeros(1, 34))
+    torch.testing.assert_close(module(inputs).median(dim=0).values, bias[0], rtol=0, atol=1e-5)
+    assert (evaluated(module, inputs) - bias).abs().max() > 0.01
+
+
 class TestSeriesResNet:
     def test_the_published_network_has_the_published_layers(self) -> None:
         """Wang, Yan and Oates 2017, figure 1(c): blocks of 64, 128, 128 channels, kernels 8, 5, 3, full length."""

@@ -22,7 +22,8 @@ import numpy as np
 from heldout.data.errors import FileUnreadable, PackageMissing
 
 # of speak_lib.h
-_RETRIEVAL = 1
+# samples come through the callback, in the thread that asks: with one of its own each utterance waits 20 ms
+_SYNCHRONOUS = 2
 _RATE, _PITCH = 1, 3
 _UTF8 = 1
 _SEED = 1
@@ -76,7 +77,7 @@ class _Engine:
     def __init__(self) -> None:
         path, data = _locate()
         self._library: Any = ctypes.CDLL(path)
-        self.rate: int = self._library.espeak_Initialize(_RETRIEVAL, 0, data.encode() if data else None, 0)
+        self.rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode() if data else None, 0)
         if self.rate <= 0:
             raise SystemExit(f"espeak-ng did not start: {self.rate}")
         self._parts: list[np.ndarray] = []
