@@ -32,17 +32,21 @@ def identity(space: Space, metric: str, mode: str, config: DictConfig, ignore: l
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
     searched = {f"search {key}": domain for key, domain in space.to_plain().items()}
-    return {**searched, "objective": f"{mode} {metric}", **dict(_leaves(plain, "", frozenset(ignore)))}
+    # what the config says of a key that every trial replaces
+    replaced = frozenset(parameter.key.lstrip("+") for parameter in space.parameters if not parameter.when)
+    return {**searched, "objective": f"{mode} {metric}", **dict(_leaves(plain, "", frozenset(ignore), replaced))}
 
 
-def _leaves(node: Mapping[Any, Any], parent: str, ignore: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _leaves(
+    node: Mapping[Any, Any], parent: str, ignore: frozenset[str], replaced: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     for name, value in node.items():
         key = f"{parent}.{name}" if parent else str(name)
         if key in ignore:
             continue
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, key, ignore)
-        else:
+            yield from _leaves(value, key, ignore, replaced)
+        elif key not in replaced:
             yield key, yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
 
 
