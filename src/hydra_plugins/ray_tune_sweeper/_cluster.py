@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,8 @@ from hydra_plugins.ray_tune_sweeper._errors import ClusterError, SettingError
 
 # for Ray's object store, which holds nothing but the task function
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
-CONNECT_SECONDS = 30
+# longest wait for a cluster to answer: it may be about to start
+CONNECT_SECONDS = 15.0
 # what Ray and Tune do by default, and a sweep has no use for: they must be said before Ray is imported
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -70,13 +73,32 @@ def _connect(ray: Any, cluster: Cluster) -> None:
         )
         return
     try:
+        _wait_for_answer(cluster.address, ray.util.get_node_ip_address())
         ray.init(address=cluster.address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"hydra.sweeper.cluster.address={cluster.address}: there is no Ray cluster that answers "
             f"({str(error).splitlines()[0][:200]}). Start one (ray start --head), correct the address, or leave it out "
             "to run the trials here."
         ) from error
+
+
+def _wait_for_answer(address: str, here: str) -> None:
+    """Returns when something listens there; `ray.init` alone would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    # Ray takes the address of the network for that of the machine itself
+    hosts = [host, here] if host in ("localhost", "127.0.0.1") else [host]
+    give_up = time.monotonic() + CONNECT_SECONDS
+    for attempt in itertools.count():
+        try:
+            socket.create_connection((hosts[attempt % len(hosts)], int(port)), timeout=CONNECT_SECONDS).close()
+            return
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)
 
 
 def check_settings(resources: Resources, restarts: int) -> None:

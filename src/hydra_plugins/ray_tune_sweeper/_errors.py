@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 
 
-class SweepError(HydraException):
+class SweepError(CompactHydraException):
     """A sweep that cannot be started or continued; Hydra shows the message without a traceback."""
 
 

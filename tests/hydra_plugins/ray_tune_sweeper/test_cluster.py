@@ -1,0 +1,75 @@
+"""A Ray cluster that runs already is joined by its address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.hydra_plugins.ray_tune_sweeper.test_resume import APP, ROOT, _trials
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """That of a cluster of one node, with a token of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef" * 4)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    # a short path: that of a socket has at most 107 characters
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    ray = Path(sys.executable).parent / "ray"
+    command = [str(ray), "start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false", "--block"]
+    cluster = subprocess.Popen(
+        [*command, f"--temp-dir={folder}", "--object-store-memory=100000000"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    yield f"127.0.0.1:{port}"
+    cluster.send_signal(signal.SIGTERM)
+    cluster.wait(timeout=60)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    (folder / "app.py").write_text(APP)
+    command = [sys.executable, "app.py", "-m", "hydra/sweeper=ray_tune", "x=0.1,0.2", *overrides]
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+
+
+def test_running_cluster_is_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    storage = tmp_path / "shared"
+    done = _run(tmp_path, f"hydra.sweeper.cluster.address={address}", f"hydra.sweeper.storage={storage}")
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert [trial.status for trial in _trials()] == ["finished", "finished"]
+    # what trials wrote came through the storage
+    assert sorted(path.name for path in (storage / "app" / "outputs").iterdir()) == ["0", "1"]
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)
+    refused = _run(tmp_path, f"hydra.sweeper.cluster.address={address}", "hydra.sweeper.name=other")
+    assert refused.returncode == 1
+    assert "there is no Ray cluster that answers" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = _run(tmp_path, "hydra.sweeper.cluster.address=127.0.0.1:1")
+    assert done.returncode == 1
+    assert "hydra.sweeper.cluster.address=127.0.0.1:1: there is no Ray cluster that answers" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 60
