@@ -60,7 +60,7 @@ def main() -> None:
     print("\n| pruned to a quarter of | correlation | true | finished alone | all had competed | true is between |")
     print("|---|---|---|---|---|---|")
     for n in (16, 64):
-        for correlation in (0.0, 0.5, 0.9):
+        for correlation in (0.0, 0.5, 0.8, 1.0):
             rows = np.array([pruned(n, correlation, rng) for _ in range(options.replications)])
             true, alone, together = rows.mean(axis=0)
             between = "yes" if alone <= true <= together else "no"
@@ -101,20 +101,27 @@ def sweeps(means: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[
 
 
 def pruned(n: int, correlation: float, rng: np.random.Generator) -> tuple[float, float, float]:
-    """The drop of one pruned sweep of configurations that differ by as much as seeds do, and the two reported."""
+    """The drop of pruned sweeps of configurations that differ by as much as seeds do, and the two reported for one."""
     means = rng.normal(0, 1, n)
-    early = rng.standard_normal(n)
-    late = correlation * early + np.sqrt(1 - correlation**2) * rng.standard_normal(n)
-    examples = np.sqrt(EXAMPLES) * rng.standard_normal(n)
-    finished = np.argsort(-(means + examples + early))[: n // 4]
-    scores = (means + examples + late)[finished]
-    leader = finished[scores.argmax()]
-    noise, design = measured_noise(rng), min(REFITTED, len(finished))
+    true = np.mean([pruned_sweep(means, correlation, rng)[1] for _ in range(SWEEPS // 10)])
+    scores, _ = pruned_sweep(means, correlation, rng)
+    noise, design = measured_noise(rng), min(REFITTED, len(scores))
     alone, together = (
         expected_luck(scores, noise, Design(design, SEEDS, others), CONFIDENCE, rng).to_fresh.value
-        for others in (0, n - len(finished))
+        for others in (0, n - len(scores))
     )
-    return late[leader], alone, together
+    return float(true), alone, together
+
+
+def pruned_sweep(means: np.ndarray, correlation: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Scores of the trials that finish, and the seed's luck of the best of them."""
+    n = len(means)
+    early = rng.standard_normal(n)
+    late = correlation * early + np.sqrt(1 - correlation**2) * rng.standard_normal(n)
+    on_validation = means + np.sqrt(EXAMPLES) * rng.standard_normal(n)
+    finished = np.argsort(-(on_validation + early))[: n // 4]
+    scores = (on_validation + late)[finished]
+    return scores, float(late[finished[scores.argmax()]])
 
 
 def summary(rows: np.ndarray) -> list[str]:

@@ -55,6 +55,12 @@ class SweepAnalysis:
         """Analyse a sweep; raises RecordError when a record that it names is missing or damaged."""
         return cls(sweep, analyse(sweep, settings), importance(sweep, settings.confidence, settings.seed))
 
+    def write(self) -> Path:
+        """Write the report into the folder of the sweep and return its path; the same analysis gives the same bytes."""
+        out = self.sweep.folder / REPORT_FILE
+        write_atomically(out, render(self))
+        return out
+
     def figures(self) -> dict[str, Any]:
         """The Plotly figures by name, those for which there is something to show."""
         made: dict[str, Any] = {}
@@ -79,10 +85,7 @@ def write_sweep_report(folder: Path | str, settings: AnalysisConfig | None = Non
     The same files and settings give the same bytes. Raises SweepFilesError when a table is missing or malformed, and
     RecordError when a record that it names is.
     """
-    found = SweepAnalysis.of(read_sweep(folder), settings or AnalysisConfig())
-    out = found.sweep.folder / REPORT_FILE
-    write_atomically(out, render(found))
-    return out
+    return SweepAnalysis.of(read_sweep(folder), settings or AnalysisConfig()).write()
 
 
 def render(found: SweepAnalysis) -> str:
