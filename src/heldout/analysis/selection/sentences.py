@@ -9,6 +9,10 @@ from heldout.analysis.intervals import Estimate
 from heldout.analysis.selection.selection import Selection
 from heldout.analysis.selection.steps import Judgement, Step
 
+# what else makes a drop, and what would make it less uncertain
+SEED_CAUSE, SEED_REMEDY = "seeds that are not alike or refits that are not like the trials", "more fresh seeds"
+TEST_CAUSE, TEST_REMEDY = "test examples of another kind", "more examples in validation and test"
+
 
 def sentences(selection: Selection) -> list[str]:
     """What a reader should know, the most important first; one or two sentences each, with the numbers in them."""
@@ -58,7 +62,7 @@ class _Words:
             f"{choice} would by itself explain {self._luck(step.luck)}, and up to {self._number(step.most)} "
             "in a single sweep"
         )
-        return f"{explained}; the {drop} {self._judged(step)}."
+        return f"{explained}; the {drop} {self._judged(step, SEED_CAUSE, SEED_REMEDY)}."
 
     def pruned(self) -> str:
         counts, luck = self.of.counts, self.of.pruned_luck
@@ -105,7 +109,7 @@ class _Words:
             return ""
         return (
             f"Having been chosen on these validation examples would explain {self._luck(step.luck)}; "
-            f"the difference {self._judged(step)}."
+            f"the difference {self._judged(step, TEST_CAUSE, TEST_REMEDY)}."
         )
 
     def corrected(self) -> str:
@@ -122,11 +126,11 @@ class _Words:
             return ""
         return f"{_count(count, 'finished trial')} had no finite score and did not compete."
 
-    def _judged(self, step: Step) -> str:
+    def _judged(self, step: Step, cause: str, remedy: str) -> str:
         if step.judgement is Judgement.larger:
-            return "is larger than that: look for another cause, such as seeds that are not alike or a leak"
+            return f"is larger than that: look for another cause, such as {cause}"
         if step.judgement is Judgement.unresolved:
-            return "is too uncertain to tell from none, or from more than luck: more fresh seeds would help"
+            return f"is too uncertain to tell from none, or from more than luck: {remedy} would help"
         return "is no more than that"
 
     def _trials(self) -> str:
