@@ -142,3 +142,49 @@ def test_profiles(conf: Path) -> None:
     assert read_matrix(conf / "matrix.yaml") == read_matrix(conf / "matrix" / "full.yaml")
     with pytest.raises(ConfigError, match="Did you mean 'full'"):
         select_profile("ful")
+
+
+TUNED = {
+    "data": ["digits"],
+    "ordered": {"data": ["digits"], "model": ["mlp"]},
+    "tables": {"data": [], "model": []},
+    "overrides": ["seeds=[0,1]"],
+    "sweeps": {"narrow": {"data": "digits", "model": "cnn", "overrides": ["sweep=cnn", "trainer.max_epochs=7"]}},
+}
+
+
+def test_what_a_sweep_found_is_trained_and_compared(conf: Path, tmp_path: Path) -> None:
+    (conf / "matrix.yaml").write_text(yaml.safe_dump(TUNED))
+    found = {"params": {"model.width": 24, "model.learning_rate": 0.5, "trainer.patience": None}, "trial": 3}
+    (tmp_path / "tuned" / "narrow").mkdir(parents=True)
+    (tmp_path / "tuned" / "narrow" / "best.yaml").write_text(yaml.safe_dump(found))
+    before = contents(tmp_path / "out")
+    config = load_snapshot(tmp_path / "out" / "train" / "narrow_tuned.yaml", "train")
+    assert isinstance(config, TrainConfig)
+    assert isinstance(config.model, CNNConfig)
+    assert (config.model.width, config.model.learning_rate, config.trainer.max_epochs) == (24, 0.5, 7)
+    assert (config.name, config.out, config.seeds) == ("narrow_tuned", "runs/digits/narrow_tuned", [0, 1])
+    for stage in ("evaluate", "compare"):
+        assert yaml.safe_load(before[f"{stage}/digits.yaml"])["only"] == ["mlp", "narrow_tuned"]
+
+    # another result reruns that training alone
+    found["params"]["model.width"] = 48
+    (tmp_path / "tuned" / "narrow" / "best.yaml").write_text(yaml.safe_dump(found))
+    assert changed(before, contents(tmp_path / "out")) == {"train/narrow_tuned.yaml"}
+
+
+@pytest.mark.parametrize("content", [None, "", "params: [1]\n", "trial: 3\n"])
+def test_a_sweep_without_a_result_is_named_with_what_to_do(conf: Path, tmp_path: Path, content: str | None) -> None:
+    (conf / "matrix.yaml").write_text(yaml.safe_dump(TUNED))
+    if content is not None:
+        (tmp_path / "tuned" / "narrow").mkdir(parents=True)
+        (tmp_path / "tuned" / "narrow" / "best.yaml").write_text(content)
+    with pytest.raises(ConfigError, match="heldout sweep narrow"):
+        write_snapshots(tmp_path / "out")
+
+
+def test_a_sweep_on_data_that_the_matrix_lacks_is_refused(conf: Path, tmp_path: Path) -> None:
+    sweeps = {"narrow": {"data": "mnist5k", "model": "cnn"}}
+    (conf / "matrix.yaml").write_text(yaml.safe_dump({**TUNED, "sweeps": sweeps}))
+    with pytest.raises(ConfigError, match=r"sweeps\.narrow\.data=mnist5k"):
+        write_snapshots(tmp_path / "out")

@@ -12,7 +12,7 @@ from heldout.config.analysis import AnalysisConfig
 from heldout.config.compose import compose_stage, hydra_session
 from heldout.config.stages import EvaluateConfig, TrainConfig
 from heldout.record import Record, find_records
-from heldout.report import SweepAnalysis, figures, write_sweep_report
+from heldout.report import SweepAnalysis, figures
 from heldout.tuning.parent import SweepParent
 from heldout.tuning.refit import Refit, refit_best
 from hydra_plugins.ray_tune_sweeper import Status, Sweep, plain
@@ -36,8 +36,7 @@ def finish(sweep: Sweep, config: TrainConfig, parent: SweepParent) -> None:
     refits = [entry for refit in refit_best(sweep, config, runs) for entry in _entries(sweep, config, refit)]
     winner = _winner(sweep, config, refits)
     _write_summary(sweep, refits, winner)
-    settings = _analysis_config()
-    _tell(sweep, parent, SweepAnalysis.of(selection.read_sweep(sweep.directory), settings), settings)
+    _tell(sweep, parent, SweepAnalysis.of(selection.read_sweep(sweep.directory), _analysis_config()))
 
 
 def _record_of(sweep: Sweep, job: int) -> str | None:
@@ -120,8 +119,8 @@ def _analysis_config() -> AnalysisConfig:
     return config
 
 
-def _tell(sweep: Sweep, parent: SweepParent, found: SweepAnalysis, settings: AnalysisConfig) -> None:
-    page = write_sweep_report(sweep.directory, settings)
+def _tell(sweep: Sweep, parent: SweepParent, found: SweepAnalysis) -> None:
+    page = found.write()
     run = parent.run
     for name in ("trials.parquet", "reports.parquet", "best.yaml", SWEEP_FILE):
         if (sweep.directory / name).is_file():
