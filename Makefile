@@ -15,7 +15,7 @@ repro: $(READY)
 	$(BIN)/heldout repro
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 setup: $(READY)
 
