@@ -34,6 +34,7 @@ class SchedulerName(Enum):
 @dataclass
 class SearcherConfig:
     name: SearcherName = SearcherName.random
+    # the same seed and the same past draw the same configurations
     seed: int = 0
     # configurations drawn at random before a model of the past is used: tpe, cmaes, hyperopt
     startup_trials: int = 10
@@ -70,6 +71,7 @@ class ObjectiveConfig:
 class ResourcesConfig:
     """What one trial takes."""
 
+    # CPUs of one trial, by Ray's count
     cpus: float = 1.0
     # a fraction lets several trials share a GPU
     gpus: float = 0.0
