@@ -184,7 +184,8 @@ def _signals(recorder: Recorder) -> Iterator[None]:
 
 
 def _obey(number: int, handler: Any, frame: FrameType | None) -> None:
-    if callable(handler):
+    # Ray's own, set by `ray.init`, ends the process with another exit code
+    if callable(handler) and not str(getattr(handler, "__module__", "")).startswith("ray."):
         handler(number, frame)
     raise SystemExit(SIGNALLED + number)
 

@@ -148,7 +148,7 @@ def test_ray_killed(start: Start, victims: tuple[str, ...]) -> None:
     _check_whole(_trials(), Path("counted").read_text())
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)])
 def test_signals_stop_all(start: Start, number: int, code: int) -> None:
     told = "+hydra.sweeper.callbacks.told._target_=tests.hydra_plugins.ray_tune_sweeper.tasks.Told"
     process = start(*OVERRIDES, told)
