@@ -13,7 +13,7 @@ MADE = (
     ".dvc/cache", ".venv", ".heldout", "comparisons", "data", "mlartifacts", "multirun", "outputs", "plots", "records", "report",
     "runs", "snapshots", "server-artifacts",
 )  # fmt: skip
-OTHERS_OF_THE_READER = {"conf/matrix/mine.yaml", "conf/matrix/NAME.yaml", "conf/model/fcn.yaml", "conf/group/", "sweeps/NAME.1", "tuned/NAME"}
+OTHERS_OF_THE_READER = {"conf/matrix/mine.yaml", "conf/matrix/NAME.yaml", "conf/model/fcn.yaml", "conf/group/", "sweeps/NAME/", "sweeps/NAME.1", "tuned/NAME"}
 ANCHOR = re.compile(r"^#+ (.+)$", flags=re.MULTILINE)
 
 
