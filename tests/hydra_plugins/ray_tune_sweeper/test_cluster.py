@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from tests.hydra_plugins.ray_tune_sweeper.test_resume import APP, ROOT, _trials
 
+from hydra_plugins.ray_tune_sweeper._cluster import _wait_for_answer
+
 
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -64,6 +66,37 @@ def test_running_cluster_is_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert refused.returncode == 1
     assert "there is no Ray cluster that answers" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.fixture
+def second_node(tmp_path: Path, address: str) -> Iterator[Path]:
+    """A node that joins the cluster; returns a folder that it does not see, though another is there by its name."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a process another view of the file system")
+    private = tmp_path / "private"
+    private.mkdir()
+    from ray.util import get_node_ip_address
+
+    _wait_for_answer(address, get_node_ip_address())
+    ray = Path(sys.executable).parent / "ray"
+    script = f"mount -t tmpfs none {private} && exec {ray} start --address={address} --num-cpus=1 --block"
+    node = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    yield private
+    node.send_signal(signal.SIGTERM)
+    node.wait(timeout=60)
+
+
+def test_storage_that_is_not_shared(tmp_path: Path, address: str, second_node: Path) -> None:
+    # three CPUs are there when both nodes are
+    many = ("hydra.sweeper.resources.workers=3", "hydra.sweeper.cluster.wait_seconds=60")
+    done = _run(tmp_path, f"hydra.sweeper.cluster.address={address}", f"hydra.sweeper.storage={second_node}", *many)
+    assert done.returncode == 1
+    assert f"{second_node}/app is not shared" in done.stderr
+    assert "of the Ray cluster cannot read what was written to it here" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
