@@ -35,7 +35,7 @@ SIGNALLED = 128
 def run_trials(
     sweep: Sweep,
     sampler: Sampler,
-    target: int | None,
+    target: int,
     callbacks: Sequence[SweepCallback],
     payload: Payload,
     storage: str,
@@ -65,7 +65,7 @@ def run_trials(
 def _fit(
     sweep: Sweep,
     sampler: Sampler,
-    target: int | None,
+    target: int,
     recorder: Recorder,
     payload: Payload,
     storage: str,
@@ -207,7 +207,7 @@ def _stopper(recorder: Recorder) -> Any:
 
 
 def _searcher(
-    sweep: Sweep, sampler: Sampler, target: int | None, recorder: Recorder, most_open: Callable[[], int] | None
+    sweep: Sweep, sampler: Sampler, target: int, recorder: Recorder, most_open: Callable[[], int] | None
 ) -> Any:
     from ray.tune.search import SearchAlgorithm, Searcher, SearchGenerator
 
@@ -234,7 +234,7 @@ def _searcher(
 
         def _draw(self) -> Trial | None:
             seconds = sweep.settings.seconds
-            if target is not None and len(sweep.trials) >= target:
+            if len(sweep.trials) >= target:
                 return None
             if seconds is not None and sweep.journal.seconds >= seconds:
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -88,7 +89,7 @@ def _compose_all(space: Space, compose: Callable[[list[list[str]]], None]) -> No
 def _run(app: Application, sweep: Sweep) -> None:
     settings = sweep.settings
     sampler = build_sampler(settings.searcher, sweep.space, settings.objective.mode, sweep.trials)
-    target = _target(settings)
+    target = _target(settings, sweep.space)
     callbacks = [instantiate(callback) for callback in settings.callbacks.values()]
     with _told(callbacks, sweep):
         if is_unfinished(sweep, target):
@@ -110,7 +111,7 @@ def _end(sweep: Sweep, callbacks: Sequence[SweepCallback]) -> None:
 
 
 def _run_trials(
-    app: Application, sweep: Sweep, sampler: Any, target: int | None, callbacks: Sequence[SweepCallback], ray: Any
+    app: Application, sweep: Sweep, sampler: Any, target: int, callbacks: Sequence[SweepCallback], ray: Any
 ) -> None:
     settings = sweep.settings
     # of several nodes, not all need to see the folder of the sweep, if there is another place that all see
@@ -177,7 +178,11 @@ def read_settings(config: DictConfig) -> RayTuneSweeperConf:
     return settings
 
 
-def _target(settings: RayTuneSweeperConf) -> int | None:
-    if settings.trials is not None or settings.searcher.name == "grid":
-        return settings.trials
-    return DEFAULT_TRIALS
+def _target(settings: RayTuneSweeperConf, space: Space) -> int:
+    wanted = settings.trials
+    if settings.searcher.name not in ("grid", "random") or not space.is_finite:
+        return DEFAULT_TRIALS if wanted is None else wanted
+    if wanted is None and settings.searcher.name == "random":
+        wanted = DEFAULT_TRIALS
+    # each combination is taken once at most
+    return sum(1 for _ in itertools.islice(space.grid(), wanted))

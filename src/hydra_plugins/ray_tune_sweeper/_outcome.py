@@ -8,10 +8,10 @@ from hydra_plugins.ray_tune_sweeper._journal import ENDED, Status
 from hydra_plugins.ray_tune_sweeper._sweep import Sweep
 
 
-def is_unfinished(sweep: Sweep, target: int | None) -> bool:
+def is_unfinished(sweep: Sweep, target: int) -> bool:
     """Whether there may be trials left to run."""
     open_trials = any(trial.status not in ENDED for trial in sweep.trials)
-    return open_trials or target is None or len(sweep.trials) < target
+    return open_trials or len(sweep.trials) < target
 
 
 def check_outcome(sweep: Sweep) -> None:

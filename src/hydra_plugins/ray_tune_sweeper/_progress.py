@@ -23,7 +23,7 @@ BEST_SHOWN = 5
 class Progress:
     """Shows a sweep while it runs; a context manager."""
 
-    def __init__(self, sweep: Sweep, target: int | None) -> None:
+    def __init__(self, sweep: Sweep, target: int) -> None:
         self._sweep = sweep
         self._target = target
         self._done_before = sweep.journal.count(*ENDED)
@@ -57,8 +57,7 @@ class Progress:
     def line(self) -> str:
         """The sweep in one line."""
         journal, parts = self._sweep.journal, []
-        of = f"/{self._target}" if self._target is not None else ""
-        parts.append(f"{journal.count(*ENDED)}{of} trials done")
+        parts.append(f"{journal.count(*ENDED)}/{self._target} trials done")
         parts += [f"{n} {s}" for s in (Status.running, Status.pruned, Status.failed) if (n := journal.count(s))]
         if best := self._best():
             parts.append(f"best {self._sweep.settings.objective.metric} {best.objective:.6g} (trial {best.job})")
@@ -73,7 +72,7 @@ class Progress:
         journal = self._sweep.journal
         done = journal.count(*ENDED)
         here = done - self._done_before
-        if self._target is None or here == 0 or done >= self._target:
+        if here == 0 or done >= self._target:
             return None
         return (self._target - done) * (journal.seconds - self._seconds_before) / here
 

@@ -31,7 +31,7 @@ def sweep(tmp_path: Path) -> Iterator[Sweep]:
     journal.end(1, Status.finished)
     settings: Any = SimpleNamespace(objective=Objective())
     nothing: Any = None
-    yield Sweep("mine", tmp_path, settings, nothing, nothing, journal, False)
+    yield Sweep("mine", tmp_path, settings, nothing, nothing, journal, False, nothing)
     journal.close()
 
 
@@ -79,6 +79,6 @@ def test_without_rich_there_are_lines(sweep: Sweep, monkeypatch: pytest.MonkeyPa
         return there(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_rich)
-    with progress.Progress(sweep, None) as shown:
-        assert shown.line() == "mine: 2 trials done, 1 running, best objective 0.25 (trial 1)"
+    with progress.Progress(sweep, 4) as shown:
+        assert shown.line() == "mine: 2/4 trials done, 1 running, best objective 0.25 (trial 1)"
         shown.update()

@@ -218,12 +218,15 @@ def test_changed_sweep_is_refused(multirun: Multirun, overrides: list[str], diff
     kept = {"search x": "choice(0.1,0.2)", "objective": "min objective", "y": "0.5", "kind": "a"}
     kept |= {"steps": "3", "seconds": "0.0", "how": "''", "task": "quadratic"}
     (state / "identity.yaml").write_text(json.dumps(kept))
+    journal = Journal(state / "journal.jsonl")
+    journal.draw({"x": "0.1"})
+    journal.close()
+    before = {path: path.read_bytes() for path in state.iterdir()}
     with pytest.raises(SweepChanged) as caught:
         multirun(tasks.quadratic, *overrides)
     assert difference in str(caught.value)
     assert "hydra.sweeper.resume=never" in str(caught.value)
-    assert sorted(path.name for path in state.iterdir()) == ["identity.yaml"]
-    assert json.loads((state / "identity.yaml").read_text()) == kept
+    assert {path: path.read_bytes() for path in state.iterdir()} == before
 
 
 def test_keys_that_may_differ(multirun: Multirun) -> None:
