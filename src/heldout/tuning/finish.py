@@ -15,6 +15,7 @@ from heldout.record import Record, find_records
 from heldout.report import SweepAnalysis, figures
 from heldout.tuning.parent import SweepParent
 from heldout.tuning.refit import Refit, refit_best
+from heldout.tuning.settings import fits_a_trial
 from hydra_plugins.ray_tune_sweeper import Status, Sweep, plain
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def finish(sweep: Sweep, config: TrainConfig, parent: SweepParent) -> None:
     sweep.write_tables()
     refits = [entry for refit in refit_best(sweep, config, runs) for entry in _entries(sweep, config, refit)]
     winner = _winner(sweep, config, refits)
-    _write_summary(sweep, refits, winner)
+    _write_summary(sweep, config, refits, winner)
     _tell(sweep, parent, SweepAnalysis.of(selection.read_sweep(sweep.directory), _analysis_config()))
 
 
@@ -89,7 +90,9 @@ def _open_test(sweep: Sweep, config: TrainConfig, job: int, refits: list[dict[st
             refit["record"] = f"{WINNER_FOLDER}/{(sweep.directory / refit['record']).name}"
 
 
-def _write_summary(sweep: Sweep, refits: list[dict[str, Any]], winner: dict[str, Any] | None) -> None:
+def _write_summary(
+    sweep: Sweep, config: TrainConfig, refits: list[dict[str, Any]], winner: dict[str, Any] | None
+) -> None:
     settings = sweep.settings
     summary = {
         "format": FORMAT,
@@ -98,6 +101,9 @@ def _write_summary(sweep: Sweep, refits: list[dict[str, Any]], winner: dict[str,
         "searcher": settings.searcher.name,
         "scheduler": settings.scheduler.name,
         "trials_wanted": settings.trials or len(sweep.trials),
+        # the luck of a trial that is a mean of several fits is smaller; on folds it is another one
+        "fits": fits_a_trial(config),
+        "folds": config.sweep.folds,
         "refits": refits,
         "winner": winner,
     }
