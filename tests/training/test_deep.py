@@ -14,8 +14,8 @@ from heldout.training import deep
 from heldout.training.deep import fit_deep
 from heldout.training.errors import Diverged
 from heldout.training.fitted import FitInputs, Fitted
+from heldout.training.inputs import fit_inputs
 from heldout.training.prepared import find_or_prepare
-from heldout.training.train import _fit_inputs
 
 Compose = Callable[..., TrainConfig]
 Logged = list[tuple[int, dict[str, float]]]
@@ -28,7 +28,7 @@ def fit(config: TrainConfig, folder: Path, logged: Logged | None = None) -> Fitt
 
 
 def inputs(config: TrainConfig) -> FitInputs:
-    return _fit_inputs(config, find_or_prepare(config.data, None))
+    return fit_inputs(config, find_or_prepare(config.data, None), None, 0)
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,24 @@ def _train(config: TrainConfig) -> Iterator[str]:
         )
     if config.trainer.devices > 1 and config.trainer.accelerator is Accelerator.mps:
         yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."
+    yield from _workers(config)
+
+
+def _workers(config: TrainConfig) -> Iterator[str]:
+    devices, workers = config.trainer.devices, config.sweep.resources.workers
+    if config.is_baseline:
+        return
+    if devices > 1 and workers > 1:
+        yield (
+            f"trainer.devices={devices} with sweep.resources.workers={workers}: both say how many share a training. "
+            "Expected trainer.devices=1 in a sweep whose trials have several workers."
+        )
+    for key, count in (("trainer.devices", devices), ("sweep.resources.workers", workers)):
+        if count > max(1, config.trainer.batch_size):
+            yield (
+                f"{key}={count} with trainer.batch_size={config.trainer.batch_size}: expected at least one example of "
+                "each batch a worker."
+            )
 
 
 def _families_for(data: DataConfig) -> list[str]:

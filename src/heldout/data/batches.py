@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
 
+from heldout.data.shard import Shard
+
 
 class Batch(TypedDict):
-    """`inputs` by name [batch, ...], `target` int64 [batch], `index` int64 [batch]: rows of the split."""
+    """`inputs` by name [batch, ...], `target` int64 [batch], `index` int64 [batch]: rows of the split.
+
+    whole: examples before one of several workers took its share.
+    """
 
     inputs: dict[str, torch.Tensor]
     target: torch.Tensor
     index: torch.Tensor
+    whole: NotRequired[int]
 
 
 class Batches:
@@ -32,6 +38,7 @@ class Batches:
         shuffle: whether each epoch has an order of its own.
         seed: of the orders.
         drop_last: leave out the last batch where it is not full.
+        shard: the worker whose share of each batch is given; all workers have the same orders.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class Batches:
         shuffle: bool,
         seed: int,
         drop_last: bool = False,
+        shard: Shard | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; expected 1 or more")
@@ -54,6 +62,7 @@ class Batches:
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last
+        self.shard = shard
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -67,11 +76,17 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
         for index in torch.split(order, self.batch_size)[: len(self)]:
-            yield {
-                "inputs": {name: tensor.index_select(0, index) for name, tensor in self.inputs.items()},
-                "target": self.target.index_select(0, index),
-                "index": index,
-            }
+            if self.shard is None:
+                yield self._batch(index)
+            else:
+                yield {**self._batch(self.shard.rows(index)), "whole": len(index)}
+
+    def _batch(self, index: torch.Tensor) -> Batch:
+        return {
+            "inputs": {name: tensor.index_select(0, index) for name, tensor in self.inputs.items()},
+            "target": self.target.index_select(0, index),
+            "index": index,
+        }
 
     def _order(self) -> torch.Tensor:
         if not self.shuffle:

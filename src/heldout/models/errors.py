@@ -15,3 +15,7 @@ class UnreadableModelFile(UserError):
 
 class UnfittableData(UserError):
     """Examples that a baseline cannot be fitted to."""
+
+
+class NotShared(UserError):
+    """A layer that cannot be trained on a share of each batch."""

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from heldout.models.errors import NotShared
+from heldout.models.synced import synced_batch_norm
+
 _MOMENTUM = 0.1
 
 
@@ -45,7 +48,8 @@ class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015) of `[batch, channels]` or `[batch, channels, *axes]`.
 
     Unlike torch's, it takes its statistics over the valid steps alone when a series comes with lengths, and
-    normalises a batch with one value a channel, which has no variance, by the running statistics.
+    normalises a batch with one value a channel, which has no variance, by the running statistics. Where several
+    workers share a batch, it takes its statistics over the whole batch.
     """
 
     weight: nn.Parameter
@@ -58,6 +62,7 @@ class BatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_variance", torch.ones(channels))
+        self.is_shared = False
 
     def forward(self, x: Tensor, length: Tensor | None = None) -> Tensor:
         """Normalise `x`; where there are lengths, `x` is `[batch, channels, steps]` and comes back zero-padded."""
@@ -72,5 +77,23 @@ class BatchNorm(nn.Module):
         return normalised.transpose(1, 2)
 
     def _normalise(self, x: Tensor) -> Tensor:
+        if self.training and self.is_shared:
+            return synced_batch_norm(x, self.running_mean, self.running_variance, self.weight, self.bias, _MOMENTUM)
         use_batch = self.training and x.numel() > x.shape[1]
         return F.batch_norm(x, self.running_mean, self.running_variance, self.weight, self.bias, use_batch, _MOMENTUM)
+
+
+def share_batches(network: nn.Module) -> None:
+    """Makes batch normalisation take its statistics over the workers of a process group, which share each batch.
+
+    Raises:
+        NotShared: a layer of torch's own kind, whose statistics would be those of one worker.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, BatchNorm):
+            module.is_shared = True
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise NotShared(
+                f"{name} is a {type(module).__name__}: on several workers it would normalise by the statistics of one. "
+                "Expected heldout.models.layers.BatchNorm there, or one worker."
+            )

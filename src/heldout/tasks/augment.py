@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from heldout.config.training import ClassifyConfig
+from heldout.data.shard import Share
 
 
 class Augment:
@@ -22,17 +23,22 @@ class Augment:
         self.flip = config.flip
         self.seed = seed
 
-    def __call__(self, inputs: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """The inputs, with `x` `[batch, channels, height, width]` changed; as they are where nothing is asked for."""
+    def __call__(self, inputs: dict[str, Tensor], step: int, share: Share | None = None) -> dict[str, Tensor]:
+        """The inputs, with `x` `[batch, channels, height, width]` changed; as they are where nothing is asked for.
+
+        A worker that has a share of the batch changes it as it would be changed in the whole.
+        """
         if not (self.crop_padding or self.flip):
             return inputs
         x = inputs["x"]
+        share = share or Share(0, len(x), len(x), len(x))
+        mine = slice(share.start, share.start + share.size)
         rng = np.random.default_rng([self.seed, step])
         if self.flip:
-            mirrored = torch.from_numpy(rng.random(len(x)) < 0.5).to(x.device)
+            mirrored = torch.from_numpy(rng.random(share.batch)[mine] < 0.5).to(x.device)
             x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
         if self.crop_padding:
-            offsets = rng.integers(0, 2 * self.crop_padding + 1, (2, len(x)))
+            offsets = rng.integers(0, 2 * self.crop_padding + 1, (2, share.batch))[:, mine]
             x = _moved(x, self.crop_padding, torch.from_numpy(offsets).to(x.device))
         return {**inputs, "x": x}
 

@@ -14,8 +14,10 @@ from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from heldout.config.training import ClassifyConfig, OptimizerConfig, ScheduleConfig
+from heldout.data.shard import Share
 from heldout.tasks.augment import Augment
 from heldout.tasks.optimizers import build_optimizer, build_schedule
+from heldout.tasks.shared_steps import SharedSteps
 
 # the order of the loaders that are measured each epoch
 MEASURED_SPLITS = ("train", "validation")
@@ -55,9 +57,11 @@ class Classify(LightningModule):
         total_steps: int,
         steps: BlockSteps | None = None,
         seed: int = 0,
+        shared: SharedSteps | None = None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.shared = shared
         self.total_steps = total_steps
         self.steps = steps
         self.automatic_optimization = steps is None
@@ -80,6 +84,9 @@ class Classify(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if self.steps is None:
+            if self.shared is not None:
+                (share,) = self.shared.shard.shares(batch["whole"])
+                return self._share_of_loss(batch["inputs"], batch["target"], share, self.shared)
             return self._loss(batch["inputs"], batch["target"])
         self._step_through(batch, self.steps)
         return None
@@ -91,13 +98,34 @@ class Classify(LightningModule):
         self.steps_done += 1
         return loss
 
+    def _share_of_loss(self, inputs: dict[str, Tensor], target: Tensor, share: Share, shared: SharedSteps) -> Tensor:
+        logits = shared.forward(self.augment(inputs, self.steps_done, share))
+        total = functional.cross_entropy(logits, target, label_smoothing=self.label_smoothing, reduction="sum")
+        loss = total / share.total
+        self.step_losses.append(loss.detach())
+        self.steps_done += 1
+        return loss * shared.shard.workers
+
+    def take_step_losses(self) -> Tensor:
+        """The losses of the steps since they were last taken, of the whole batches where several workers share them."""
+        losses = torch.stack(self.step_losses)
+        self.step_losses = []
+        return losses if self.shared is None else self.shared.total(losses)
+
     def _step_through(self, block: Batch, steps: BlockSteps) -> None:
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
         schedule: Any = self.lr_schedulers()
         parameters = list(self.network.parameters())
-        inputs = {name: tensor.split(steps.batch_size) for name, tensor in block["inputs"].items()}
-        for index, target in enumerate(block["target"].split(steps.batch_size)):
-            loss = self._loss({name: parts[index] for name, parts in inputs.items()}, target)
+        shared = self.shared
+        shares = [] if shared is None else shared.shard.shares(block["whole"])
+        size: Any = steps.batch_size if shared is None else [share.size for share in shares]
+        inputs = {name: tensor.split(size) for name, tensor in block["inputs"].items()}
+        for index, target in enumerate(block["target"].split(size)):
+            batch = {name: parts[index] for name, parts in inputs.items()}
+            if shared is None:
+                loss = self._loss(batch, target)
+            else:
+                loss = self._share_of_loss(batch, target, shares[index], shared)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             if steps.gradient_clip is not None:
@@ -105,6 +133,14 @@ class Classify(LightningModule):
             optimizer.step()
             if schedule is not None:
                 schedule.step()
+
+    def on_train_start(self) -> None:
+        if self.shared is not None:
+            self.shared.wrap(self.network)
+
+    def on_train_end(self) -> None:
+        if self.shared is not None:
+            self.shared.unwrap()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["steps_done"] = self.steps_done

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -206,9 +207,8 @@ class FiniteLoss(Callback):
     def _look(self, trainer: Trainer, module: Classify) -> None:
         if not module.step_losses:
             return
-        losses = torch.stack(module.step_losses)
-        first_step = module.steps_done - len(module.step_losses) + 1
-        module.step_losses = []
+        losses = module.take_step_losses()
+        first_step = module.steps_done - len(losses) + 1
         bad = (~torch.isfinite(losses)).nonzero()
         if len(bad) == 0:
             return
@@ -234,3 +234,16 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         stop.obey()
+
+
+class OwnRandomness(Callback):
+    """Has a worker draw dropout of its own, the same in each epoch whether or not the fit was resumed."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classify)
+        assert pl_module.shared is not None
+        words = np.random.SeedSequence([self._seed, pl_module.shared.shard.rank, trainer.current_epoch])
+        torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))

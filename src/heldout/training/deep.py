@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,31 @@ from torch import nn
 
 from heldout.config.model import DeepConfig
 from heldout.config.stages import TrainConfig
-from heldout.config.training import ClassifyConfig, TrainerConfig
+from heldout.config.training import Accelerator, ClassifyConfig, TrainerConfig
 from heldout.data.batches import Batches
 from heldout.data.card import Card
+from heldout.data.shard import Shard
 from heldout.data.store import Split
 from heldout.models import build, load_weights, save_weights
 from heldout.tasks.classify import BlockSteps, Classify
+from heldout.tasks.shared_steps import SharedSteps
 from heldout.training import stop
-from heldout.training.callbacks import AsConfigured, Checkpoints, FiniteLoss, History, KeepWeights, Report, StopOnSignal
+from heldout.training.callbacks import (
+    AsConfigured,
+    Checkpoints,
+    FiniteLoss,
+    History,
+    KeepWeights,
+    OwnRandomness,
+    Report,
+    StopOnSignal,
+)
+from heldout.training.errors import TooManyWorkers
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch
+from heldout.training.inputs import fit_inputs
+from heldout.training.parallel import announce, joined, leading, store_of
+from heldout.training.prepared import find_or_prepare
+from heldout.training.workers import DataParallel, Order, Workers
 
 logger = logging.getLogger(__name__)
 # progress is said by our own callbacks; importing Lightning has set its level to INFO
@@ -49,50 +66,40 @@ def fit_deep(
     log: LogMetrics,
     name: str,
     report: ReportEpoch | None = None,
+    parallel: DataParallel | None = None,
 ) -> Fitted:
     """Fits the network of `config` once; goes on from the checkpoint in `folder` if there is one.
 
     Args:
         report: told of each epoch; what it raises ends the fit.
+        parallel: workers that share each batch with this process, the first of them; None fits here alone.
 
     Raises:
         Diverged: the loss is no longer a number.
         Interrupted: a signal arrived; `folder` holds the checkpoint to resume from.
+        WorkerLost: another worker died; the same.
+        TooManyWorkers: there are not as many GPUs, or not as many examples.
     """
     _prepare_torch(config, seed)
-    assert isinstance(config.model, DeepConfig)
-    assert isinstance(config.task, ClassifyConfig)
-    network = build(config.model, data.card)
-    train, measured = _loaders(config, data, seed)
-    total_steps = config.trainer.max_epochs * math.ceil(len(data.train) / config.trainer.batch_size)
-    module = Classify(
-        network,
-        len(data.card.classes),
-        config.task,
-        config.optimizer,
-        config.schedule,
-        total_steps,
-        _block_steps(config.trainer),
-        seed,
-    )
+    shard = None if parallel is None else _shard(config.trainer, 0, parallel.workers.size)
+    if parallel is not None:
+        _check_workers(config, data, parallel.workers)
+    module = _module(config, data, seed, shard)
+    network = module.network
     history = History(log, name)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
     callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), checkpoints, StopOnSignal()]
     if report is not None:
         callbacks += [AsConfigured(config.optimizer), Report(report, kept, CHECKPOINT)]
-    trainer = _trainer(config, callbacks, folder)
-    with _no_search_for_gpus(), warnings.catch_warnings():
-        # loaders index memory: workers would only copy; the log interval concerns a logger we do not use
-        warnings.filterwarnings("ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance).*")
-        # said by FiniteLoss, with step and cause
-        warnings.filterwarnings("ignore", "Encountered `nan` values")
-        try:
-            trainer.fit(module, train, measured, ckpt_path=_checkpoint(folder, name), weights_only=True)
-        except SystemExit:
-            # what Lightning makes of a SIGTERM during an evaluation: the end of the process, with exit code 0
-            stop.obey()
-            raise
+    checkpoint = _checkpoint(folder, name)
+    if parallel is None:
+        _fit(_trainer(config, callbacks, folder), module, _loaders(config, data, seed, shard), checkpoint)
+    else:
+        order = _order(config, seed, parallel, report is not None, checkpoint)
+        with leading(parallel.workers, order):
+            trainer = _trainer(config, callbacks, folder, 0 if uses_gpus(config.trainer) else None)
+            _fit(trainer, module, _loaders(config, data, seed, shard), checkpoint)
     seconds = history.seconds
     network.load_state_dict(kept.weights)
     save_weights(network, folder / WEIGHTS)
@@ -108,6 +115,38 @@ def fit_deep(
         seconds=seconds,
         model_file=folder / WEIGHTS,
     )
+
+
+def fit_share(order: Order, rank: int, address: str) -> None:
+    """Takes part in a fit as another worker than the first, which alone measures time, reports and writes."""
+    config, group = order.config, order.group
+    assert group is not None
+    store = store_of(group)
+    prepared = find_or_prepare(config.data, config.prepared)
+    data = fit_inputs(config, prepared, order.folds, order.fold)
+    _prepare_torch(config, order.seed)
+    shard = _shard(config.trainer, rank, group.size)
+    module = _module(config, data, order.seed, shard)
+    callbacks: list[Callback] = [FiniteLoss(), *_early_stopping(config), OwnRandomness(order.seed)]
+    if order.in_sweep:
+        callbacks.append(AsConfigured(config.optimizer))
+    device = (0 if group.own_devices else rank) if uses_gpus(config.trainer) else None
+    with TemporaryDirectory(prefix="heldout-worker-") as name:
+        folder = Path(name)
+        trainer = _trainer(config, callbacks, folder, device)
+        checkpoint = None
+        if order.checkpoint is not None:
+            checkpoint = str(folder / CHECKPOINT)
+            Path(checkpoint).write_bytes(order.checkpoint)
+        announce(store, rank)
+        with joined(store, order.backend, rank, group.size, address):
+            _fit(trainer, module, _loaders(config, data, order.seed, shard), checkpoint)
+
+
+def uses_gpus(settings: TrainerConfig) -> bool:
+    """Whether a fit runs on GPUs of CUDA."""
+    wanted = settings.accelerator
+    return wanted is Accelerator.gpu or (wanted is Accelerator.auto and torch.cuda.is_available())
 
 
 def load_network(config: DeepConfig, card: Card, weights: Path) -> nn.Module:
@@ -135,6 +174,74 @@ def _prepare_torch(config: TrainConfig, seed: int) -> None:
     seed_everything(seed, verbose=False)
 
 
+def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None) -> Classify:
+    assert isinstance(config.model, DeepConfig)
+    assert isinstance(config.task, ClassifyConfig)
+    return Classify(
+        build(config.model, data.card),
+        len(data.card.classes),
+        config.task,
+        config.optimizer,
+        config.schedule,
+        config.trainer.max_epochs * math.ceil(len(data.train) / config.trainer.batch_size),
+        _block_steps(config.trainer),
+        seed,
+        None if shard is None else SharedSteps(shard),
+    )
+
+
+def _fit(trainer: Trainer, module: Classify, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
+    train, measured = loaders
+    with _no_search_for_gpus(), warnings.catch_warnings():
+        # loaders index memory: workers would only copy; the log interval concerns a logger we do not use; what is
+        # measured has been summed up over all workers when it is logged
+        warnings.filterwarnings(
+            "ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance|sync_dist=True).*"
+        )
+        # said by FiniteLoss, with step and cause
+        warnings.filterwarnings("ignore", "Encountered `nan` values")
+        try:
+            trainer.fit(module, train, measured, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            # what Lightning makes of a SIGTERM during an evaluation: the end of the process, with exit code 0
+            stop.obey()
+            raise
+
+
+def _shard(settings: TrainerConfig, rank: int, workers: int) -> Shard:
+    return Shard(rank, workers, settings.batch_size)
+
+
+def _check_workers(config: TrainConfig, data: FitInputs, workers: Workers) -> None:
+    fewest = min(config.trainer.batch_size, len(data.train_subset), len(data.validation))
+    if workers.size > fewest:
+        raise TooManyWorkers(
+            f"{workers.size} workers share batches of {config.trainer.batch_size} and measure on "
+            f"{len(data.train_subset)} and {len(data.validation)} examples: expected at least one example a worker."
+        )
+    gpus = torch.cuda.device_count()
+    if uses_gpus(config.trainer) and not workers.own_devices and gpus < workers.size:
+        raise TooManyWorkers(
+            f"trainer.devices={workers.size} with trainer.accelerator={config.trainer.accelerator.name}: this machine "
+            f"has {gpus} GPU{'s' if gpus != 1 else ''}. Expected as many as devices, or trainer.accelerator=cpu."
+        )
+
+
+def _order(config: TrainConfig, seed: int, parallel: DataParallel, in_sweep: bool, checkpoint: str | None) -> Order:
+    workers = parallel.workers
+    return Order(
+        config=config,
+        seed=seed,
+        folds=parallel.folds,
+        fold=parallel.fold,
+        in_sweep=in_sweep,
+        folder=str(Path.cwd()),
+        checkpoint=None if checkpoint is None else Path(checkpoint).read_bytes(),
+        # NCCL wants a GPU for each alone
+        backend="nccl" if uses_gpus(config.trainer) and workers.whole_gpus else "gloo",
+    )
+
+
 @contextmanager
 def _no_search_for_gpus() -> Iterator[None]:
     """Where there is no GPU, says so to torch for the time of a fit.
@@ -152,20 +259,28 @@ def _no_search_for_gpus() -> Iterator[None]:
             del os.environ[GPU_VARIABLE]
 
 
-def _loaders(config: TrainConfig, data: FitInputs, seed: int) -> tuple[Any, list[Any]]:
+def _loaders(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None = None) -> tuple[Any, list[Any]]:
     size = config.trainer.eval_batch_size
     block = config.trainer.batch_size * _steps_a_block(config.trainer, data.train)
-    train = Batches(data.train.inputs, data.train.target, block, shuffle=True, seed=seed)
+    train = Batches(data.train.inputs, data.train.target, block, shuffle=True, seed=seed, shard=shard)
     # in the order of heldout.tasks.classify.MEASURED_SPLITS
     measured = [
-        Batches(split.inputs, split.target, size, shuffle=False, seed=0)
+        # what is measured is summed up over the workers before metrics are made of it
+        Batches(*_part(split, shard), size, shuffle=False, seed=0)
         for split in (data.train_subset, data.validation)
     ]
     return train, measured
 
 
+def _part(split: Split, shard: Shard | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    if shard is None:
+        return split.inputs, split.target
+    rows = shard.part(len(split))
+    return {name: values[rows] for name, values in split.inputs.items()}, split.target[rows]
+
+
 def _block_steps(settings: TrainerConfig) -> BlockSteps | None:
-    if settings.devices > 1 or settings.precision != "32-true":
+    if settings.precision != "32-true":
         return None
     return BlockSteps(settings.batch_size, settings.gradient_clip)
 
@@ -184,11 +299,12 @@ def _early_stopping(config: TrainConfig) -> list[Callback]:
     return [EarlyStopping(monitor, mode=config.trainer.mode.name, patience=config.trainer.patience)]
 
 
-def _trainer(config: TrainConfig, callbacks: list[Callback], folder: Path) -> Trainer:
+def _trainer(config: TrainConfig, callbacks: list[Callback], folder: Path, device: int | None = None) -> Trainer:
     settings = config.trainer
     return Trainer(
         accelerator=settings.accelerator.name,
-        devices=settings.devices,
+        # each worker has a trainer of its own, which knows of no other
+        devices=1 if device is None else [device],
         precision=settings.precision,  # type: ignore[arg-type]
         max_epochs=settings.max_epochs,
         # a module that takes its steps by itself clips by itself

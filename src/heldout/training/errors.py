@@ -24,3 +24,15 @@ class Interrupted(Exception):
 
 class AlreadyRunning(UserError):
     """The same configuration is being trained by another process."""
+
+
+class TooManyWorkers(UserError):
+    """There are more workers than there is for them to do, or to do it with."""
+
+
+class WorkerLost(UserError):
+    """A worker process of a fit has died; the fit can be resumed from its last checkpoint."""
+
+
+class WorkerFailed(Exception):
+    """A worker of a fit raised an error of its own."""

@@ -13,21 +13,21 @@ from functools import partial
 from pathlib import Path
 
 from heldout.config.stages import Resume, TrainConfig
-from heldout.data.store import Split, read_split
-from heldout.data.subset import fixed_subset
 from heldout.record import Record
 from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.errors import RunRefused
 from heldout.training import stop
 from heldout.training.errors import Diverged, Interrupted
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch
-from heldout.training.folds import check_folds, fold_splits
+from heldout.training.folds import check_folds
 from heldout.training.identity import Identity, identify
+from heldout.training.inputs import fit_inputs
 from heldout.training.multirun import PARENT_VARIABLE
 from heldout.training.outcome import Job, write_failure, write_outcome
 from heldout.training.prepared import Prepared, find_or_prepare
 from heldout.training.state import RunState
 from heldout.training.trial import OUTCOME_TAG, Fit, Trial, fits_of
+from heldout.training.workers import DataParallel, Workers, local_workers
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class _Work:
     state: RunState
     tracking: Tracking
     trial: Trial | None
+    workers: Workers | None
 
     @property
     def fits(self) -> list[Fit]:
@@ -56,13 +57,14 @@ class _Work:
         return self.trial is not None and len(self.fits) == 1
 
 
-def train(config: TrainConfig, trial: Trial | None = None) -> list[Record]:
+def train(config: TrainConfig, trial: Trial | None = None, workers: Workers | None = None) -> list[Record]:
     """Fits `config` once for each of its seeds; the command line, DVC, tests and sweeps all come through here.
 
     A seed whose loss diverges ends as a failed run, and the others go on.
 
     Args:
         trial: what a sweep wants to be told; without, the training stands for itself.
+        workers: that share each fit with this process; without, there are as many as `trainer.devices`, all here.
 
     Returns:
         The records, in the order of the seeds, and of the folds of a cross-validated trial, in `config.out`.
@@ -73,18 +75,20 @@ def train(config: TrainConfig, trial: Trial | None = None) -> list[Record]:
     """
     if config.out is None:
         raise ValueError("config.out is not set; expected the folder for the records")
+    if workers is None and config.trainer.devices > 1 and not config.is_baseline:
+        workers = local_workers(config.trainer.devices)
     if trial is not None and trial.folds is not None:
         check_folds(config.data.split.method, trial.folds)
     prepared = find_or_prepare(config.data, config.prepared)
     # before anything is begun: damaged data leave no trace
-    _fit_inputs(config, prepared, trial, 0)
+    fit_inputs(config, prepared, _folds(trial), 0)
     identity = identify(config, prepared)
     # a trial is known by its folder: its values may change while it runs
     state = RunState(identity.key) if trial is None else RunState(TRIAL_STATE, Path(config.out))
     with stop.noting(), state.locked():
         if config.resume is Resume.never and trial is None:
             state.discard()
-        work = _Work(config, prepared, identity, state, connect(config.tracking), trial)
+        work = _Work(config, prepared, identity, state, connect(config.tracking), trial, workers)
         _fit_all(work)
         return [Record.load(path) for path in state.deliver([fit.name for fit in work.fits], Path(config.out))]
 
@@ -165,12 +169,13 @@ def _fit_once(work: _Work, parent: RunTracker | None, fit: Fit) -> None:
     trial = work.trial
     try:
         run.log_dataset(work.prepared.card, work.prepared.folder)
-        data = _fit_inputs(work.config, work.prepared, trial, fit.fold or 0)
+        data = fit_inputs(work.config, work.prepared, _folds(trial), fit.fold or 0)
         report = None
         if trial is not None and work.is_one_run:
             _take_up(trial, folder, run)
             report = trial.report
-        fitted = fit_one(work.config, data, fit.seed, folder, run.log_metrics, job.name, report)
+        parallel = _parallel(work, fit)
+        fitted = fit_one(work.config, data, fit.seed, folder, run.log_metrics, job.name, report, parallel)
         write_outcome(record, job, data, fitted, log_model=trial is None or trial.log_models)
     except Diverged as error:
         write_failure(record, job, str(error))
@@ -222,6 +227,7 @@ def fit_one(
     log: LogMetrics,
     name: str,
     report: ReportEpoch | None = None,
+    parallel: DataParallel | None = None,
 ) -> Fitted:
     """One fit of a network or a baseline, with what is imported only for it."""
     if config.is_baseline:
@@ -230,18 +236,15 @@ def fit_one(
         return fit_baseline(config, data, seed, folder, log, report)
     from heldout.training.deep import fit_deep
 
-    return fit_deep(config, data, seed, folder, log, name, report)
+    return fit_deep(config, data, seed, folder, log, name, report, parallel)
 
 
-def _fit_inputs(config: TrainConfig, prepared: Prepared, trial: Trial | None, fold: int) -> FitInputs:
-    train = read_split(prepared.folder, "train")
-    validation = read_split(prepared.folder, "validation")
-    if trial is not None and trial.folds is not None:
-        train, validation = fold_splits(train, validation, trial.folds, fold)
-    # the same examples for every seed and family, so that gaps are comparable
-    rows = fixed_subset(len(train), config.trainer.train_subset or len(validation))
-    subset = Split(train.ids[rows], {name: values[rows] for name, values in train.inputs.items()}, train.target[rows])
-    return FitInputs(prepared.card, train, subset, validation)
+def _folds(trial: Trial | None) -> int | None:
+    return None if trial is None else trial.folds
+
+
+def _parallel(work: _Work, fit: Fit) -> DataParallel | None:
+    return None if work.workers is None else DataParallel(work.workers, _folds(work.trial), fit.fold or 0)
 
 
 def _summarise(parent: RunTracker, records: list[Record], work: _Work) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from heldout.config.compose import to_stage
 from heldout.config.stages import Resume, TrainConfig
 from heldout.record import Record, find_records
+from heldout.tuning.workers import group_of_workers, in_bundle
 from hydra_plugins.ray_tune_sweeper import Sweep, Trial, running_ray
 
 logger = logging.getLogger(__name__)
@@ -46,17 +47,37 @@ def refit_best(sweep: Sweep, config: TrainConfig, runs: Mapping[int, str]) -> li
         return refits
     logger.info("%s: the best %d trials are fitted again with seeds %s", sweep.name, len(refits), settings.seeds)
     with running_ray(sweep.settings.cluster, sweep.settings.resources) as ray:
-        resources = config.sweep.resources
-        run = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=config.sweep.restarts)(_run)
         here = str(Path.cwd())
+        groups = [group_of_workers(ray, config.sweep.resources) for _ in missing]
         jobs = [
-            run.remote(_config_of(sweep, refit, settings.seeds), runs.get(refit.trial.job), here) for refit in missing
+            ray.remote(**_options(config, group))(_run).remote(
+                _config_of(sweep, refit, settings.seeds), runs.get(refit.trial.job), here
+            )
+            for refit, group in zip(missing, groups, strict=True)
         ]
         try:
-            ray.get(jobs)
+            _await(ray, dict(zip(jobs, groups, strict=True)))
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from None
     return refits
+
+
+def _options(config: TrainConfig, group: Any) -> dict[str, Any]:
+    from heldout.training.errors import WorkerLost
+
+    resources, restarts = config.sweep.resources, config.sweep.restarts
+    options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": restarts}
+    return options if group is None else {**options, "retry_exceptions": [WorkerLost], **in_bundle(group, 0)}
+
+
+def _await(ray: Any, groups: dict[Any, Any]) -> None:
+    """Waits for jobs, and frees what each held for its workers, so that the next can begin."""
+    waiting = list(groups)
+    while waiting:
+        (done, *_), waiting = ray.wait(waiting)
+        ray.get(done)
+        if groups[done] is not None:
+            ray.util.remove_placement_group(groups[done])
 
 
 def _config_of(sweep: Sweep, refit: Refit, seeds: list[int]) -> TrainConfig:
@@ -82,10 +103,11 @@ def _run(config: Any, parent_run_id: str | None, working_directory: str) -> None
     from heldout.logs import configure_logging
     from heldout.training.multirun import PARENT_VARIABLE
     from heldout.training.train import train
+    from heldout.tuning.workers import trial_workers
 
     os.chdir(working_directory)
     os.environ.pop(PARENT_VARIABLE, None)
     if parent_run_id is not None:
         os.environ[PARENT_VARIABLE] = parent_run_id
     configure_logging()
-    train(config)
+    train(config, workers=trial_workers(config))

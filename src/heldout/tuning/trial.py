@@ -7,9 +7,11 @@ from pathlib import Path
 from heldout.config.stages import TrainConfig
 from heldout.config.sweep import SchedulerName
 from heldout.errors import UserError
+from heldout.training.errors import WorkerLost
 from heldout.training.fitted import SaveCheckpoint
 from heldout.training.train import train
 from heldout.training.trial import Trial
+from heldout.tuning.workers import trial_workers
 from hydra_plugins import ray_tune_sweeper
 
 CHANGING = (SchedulerName.pbt, SchedulerName.pb2)
@@ -25,6 +27,7 @@ def run_trial(config: TrainConfig) -> None:
     Raises:
         TrialFailed: every fit diverged; with the cause.
         Pruned: the scheduler has ended the trial.
+        WorkerDied: another worker of the trial is lost, and the trial to be begun again.
     """
     info = ray_tune_sweeper.trial()
     assert info is not None, "runs in a worker of a sweep"
@@ -46,6 +49,9 @@ def run_trial(config: TrainConfig) -> None:
     )
     assert config.out is not None
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    records = train(config, trial)
+    try:
+        records = train(config, trial, trial_workers(config))
+    except WorkerLost as error:
+        raise ray_tune_sweeper.WorkerDied(str(error)) from error
     if not any(record.info["status"] == "finished" for record in records):
         raise TrialFailed(str(records[0].info["error"]))

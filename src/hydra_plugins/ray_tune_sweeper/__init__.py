@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hydra_plugins.ray_tune_sweeper._cluster import running_ray
     from hydra_plugins.ray_tune_sweeper._errors import SweepError
     from hydra_plugins.ray_tune_sweeper._journal import Status, Trial
-    from hydra_plugins.ray_tune_sweeper._session import Pruned, TrialInfo, report, trial
+    from hydra_plugins.ray_tune_sweeper._session import Pruned, TrialInfo, WorkerDied, report, trial
     from hydra_plugins.ray_tune_sweeper._sweep import Sweep, plain
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "SweepError",
     "Trial",
     "TrialInfo",
+    "WorkerDied",
     "plain",
     "report",
     "running_ray",
@@ -45,6 +46,7 @@ _MODULES = {
     "SweepError": "_errors",
     "Trial": "_journal",
     "TrialInfo": "_session",
+    "WorkerDied": "_session",
     "plain": "_sweep",
     "report": "_session",
     "running_ray": "_cluster",

@@ -116,10 +116,8 @@ def _resources(sweep: Sweep) -> Any:
     resources = sweep.settings.resources
     bundle = {"CPU": resources.cpus, "GPU": resources.gpus}
     bundle = {name: amount for name, amount in bundle.items() if amount}
-    if resources.workers == 1:
-        return tune.PlacementGroupFactory([bundle])
-    # the trial itself only waits for its workers
-    return tune.PlacementGroupFactory([{}, *([bundle] * resources.workers)])
+    # the trial itself is the first of its workers; it starts the others in the other bundles
+    return tune.PlacementGroupFactory([bundle] * resources.workers)
 
 
 def _slots(sweep: Sweep) -> int:

@@ -16,10 +16,16 @@ from hydra_plugins.ray_tune_sweeper._space import Params
 Save = Callable[[Path], None]
 # among the metrics of a report: the step, where the task counts it itself
 STEP_METRIC = "step"
+# the outcome of a task that is to be run again
+DIED = "died"
 
 
 class Pruned(Exception):
     """The scheduler has stopped this trial, or paused it; raised by `report`. Clean up and let it pass."""
+
+
+class WorkerDied(Exception):
+    """A process that the trial needs has died: raised by a task function to have its trial begun again."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,8 @@ class Session:
             step = Step(outcome="finished", returned=self._task())
         except Pruned:
             step = Step(outcome="pruned")
+        except WorkerDied as error:
+            step = Step(outcome=DIED, error=str(error))
         except SystemExit as error:
             step = Step(outcome="failed", error=f"the task ended its process: exit({error.code})")
         # whatever a task function raises is the failure of one trial, not of the sweep

@@ -218,6 +218,9 @@ class Runner:
 
     def _ended(self, step: Step) -> dict[str, Any]:
         assert step.outcome is not None
+        if step.outcome == _session.DIED:
+            # to Ray Tune the same as the death of this process: it runs the trial again
+            raise _session.WorkerDied(step.error)
         returned = step.returned
         if isinstance(returned, int | float) and not isinstance(returned, bool):
             if not math.isfinite(returned):
