@@ -61,12 +61,12 @@ def parts_of_fits() -> list[psutil.Process]:
     [
         ["model=mlp", "model.dropout=0"],
         ["model=cnn", "model.dropout=0", "schedule=cosine", "trainer.gradient_clip=0.5", "task.label_smoothing=0.1"],
-        # the last batch is of one example, for two workers
-        ["model=mlp", "model.dropout=0", "trainer.batch_size=1078", "trainer.patience=1"],
+        # the last batch is of one example, for two workers; unlike Adam, SGD shows a wrong scale of the gradient
+        ["model=mlp", "model.dropout=0", "optimizer=sgd", "trainer.batch_size=1078", "trainer.patience=1"],
         # batch normalisation over both shares
         ["model=resnet", "optimizer=sgd", "model.learning_rate=0.01", "trainer.max_epochs=2"],
         # Lightning takes each step
-        ["model=mlp", "model.dropout=0", "trainer.precision=bf16-mixed"],
+        ["model=mlp", "model.dropout=0", "optimizer=sgd", "trainer.precision=bf16-mixed"],
     ],
 )
 def test_two_workers_give_the_metrics_of_one(train_config: Compose, tmp_path: Path, overrides: list[str]) -> None:

@@ -107,6 +107,7 @@ class TrainerConfig:
     """How long, in what portions, on what, and what is kept."""
 
     max_epochs: int = 30
+    # of all devices together
     batch_size: int = 100
     # batch for measuring; changes nothing but speed and memory
     eval_batch_size: int = 1000
@@ -121,6 +122,7 @@ class TrainerConfig:
     # training examples on which the gap is measured each epoch; null takes as many as validation has
     train_subset: int | None = None
     accelerator: Accelerator = Accelerator.auto
+    # processes that share each batch, each on a CPU or GPU of its own; metrics are those of one
     devices: int = 1
     # as Lightning names them: 32-true, bf16-mixed, 16-mixed
     precision: str = "32-true"

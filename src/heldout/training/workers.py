@@ -117,6 +117,9 @@ class WorkerProcess:
 
     def begin(self, order: bytes, rank: int) -> None:
         if self._process.poll() is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                pipe.close()
             self._process = self._start()
         self._end = None
         self._has_ended.clear()
