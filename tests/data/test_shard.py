@@ -21,14 +21,18 @@ def test_shares_make_up_every_batch(workers: int, n: int, batch_size: int, batch
 
     shards = [Shard(rank, workers, batch_size) for rank in range(workers)]
     whole = blocks(None)
-    shares = [blocks(shard) for shard in shards]
+    taken_of = [blocks(shard) for shard in shards]
     for number, block in enumerate(whole):
-        sizes = [shard.sizes(len(block)) for shard in shards]
-        parts = [of[number].split([mine for mine, _ in size]) for of, size in zip(shares, sizes, strict=True)]
+        plans = [shard.shares(len(block)) for shard in shards]
+        parts = [of[number].split([share.size for share in plan]) for of, plan in zip(taken_of, plans, strict=True)]
         for place, batch in enumerate(block.split(batch_size)):
             mine = [part[place] for part in parts]
             taken = sorted(torch.cat(mine).tolist())
-            assert {of[place][1] for of in sizes} == {len(taken)}
+            assert {plan[place].total for plan in plans} == {len(taken)}
+            starts = [plan[place].start for plan in plans]
+            assert all(
+                part.tolist() == batch[at : at + len(part)].tolist() for part, at in zip(mine, starts, strict=True)
+            )
             if len(batch) < workers:
                 assert taken == sorted(batch.tolist() * workers)
             else:

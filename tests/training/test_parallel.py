@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -60,7 +59,15 @@ def parts_of_fits() -> list[psutil.Process]:
     "overrides",
     [
         ["model=mlp", "model.dropout=0"],
-        ["model=cnn", "model.dropout=0", "schedule=cosine", "trainer.gradient_clip=0.5", "task.label_smoothing=0.1"],
+        [
+            "model=cnn",
+            "model.dropout=0",
+            "schedule=cosine",
+            "trainer.gradient_clip=0.5",
+            "task.label_smoothing=0.1",
+            "task.flip=true",
+            "task.crop_padding=1",
+        ],
         # the last batch is of one example, for two workers; unlike Adam, SGD shows a wrong scale of the gradient
         ["model=mlp", "model.dropout=0", "optimizer=sgd", "trainer.batch_size=1078", "trainer.patience=1"],
         # batch normalisation over both shares
@@ -92,19 +99,14 @@ def test_divergence_names_the_step_of_the_whole_batch(train_config: Compose, tmp
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("victim", ["fit", "server"])
-def test_a_fit_whose_worker_is_killed_goes_on_from_its_checkpoint(
-    train_config: Compose, tmp_path: Path, victim: str
-) -> None:
+def test_a_fit_whose_worker_is_killed_goes_on_from_its_checkpoint(train_config: Compose, tmp_path: Path) -> None:
     settings = (*DIGITS, "model=mlp", "model.dropout=0.3", "trainer.checkpoint_seconds=0")
     config, longer = train_config(*settings, "trainer.max_epochs=6"), train_config(*settings, "trainer.max_epochs=50")
 
     def kill(epoch: int) -> None:
         if epoch == 3:
             (part,) = parts_of_fits()
-            os.kill(part.pid if victim == "fit" else part.ppid(), signal.SIGKILL)
-            if victim == "server":
-                part.kill()
+            part.kill()
 
     began = time.monotonic()
     with pytest.raises(WorkerLost, match=r"worker 2 of 2 is lost: its process was ended by signal 9"):
@@ -139,13 +141,6 @@ def test_the_first_worker_alone_tracks_and_writes(train_config: Compose, workpla
     (run,) = [run for run in runs if run.data.tags["heldout.kind"] == "run"]
     history = client.get_metric_history(run.info.run_id, "validation/loss")
     assert [metric.step for metric in history] == [1, 2, 3]
-
-
-def test_a_baseline_is_fitted_by_one_worker(train_config: Compose) -> None:
-    config = train_config("data=digits", "model=logistic", "tracking.system_metrics_seconds=null")
-    config.trainer.devices = 2
-    (record,) = train(config)
-    assert record.info["status"] == "finished"
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from tests.tuning.conftest import Sweep, children_of, parent_of_sweep, trials
+
+from heldout.config.stages import TrainConfig
+from heldout.tuning.workers import trial_workers
 
 TWO_WORKERS = (
     *("data=digits", "model=mlp", "model.hidden=[16]", "optimizer=sgd", "trainer.checkpoint_seconds=0"),
@@ -67,13 +70,8 @@ def test_a_trial_whose_worker_is_killed_goes_on_and_every_status_is_true(sweep: 
     assert left is None
 
 
-def test_a_trial_that_loses_its_workers_too_often_fails_with_the_reason(sweep: Sweep) -> None:
-    with killing_one_worker() as killed:
-        assert sweep(*TWO_WORKERS, "model.learning_rate=0.01", "trainer.max_epochs=5000", "sweep.restarts=0") == 0
-    assert len(killed) == 1
-    table = trials("s")
-    assert table["status"].tolist() == ["failed"]
-    assert "worker 2 of 2 is lost: its process was ended by signal 9" in table["error"][0]
+def test_a_baseline_has_one_worker(train_config: Callable[..., TrainConfig]) -> None:
+    assert trial_workers(train_config("data=digits", "model=logistic", "sweep.resources.workers=2")) is None
 
 
 def test_more_workers_than_the_cluster_has_are_refused(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:

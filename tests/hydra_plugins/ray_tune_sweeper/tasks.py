@@ -102,6 +102,8 @@ def failing(cfg: Any) -> object:
         os.kill(os.getpid(), signal.SIGKILL)
     if cfg.how == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if cfg.how == "other_died":
+        raise ray_tune_sweeper.WorkerDied("worker 2 is gone")
     if cfg.how == "nan":
         ray_tune_sweeper.report({"objective": math.nan})
     if cfg.how == "other":

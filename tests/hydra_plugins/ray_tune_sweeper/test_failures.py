@@ -29,6 +29,7 @@ HOW = {
     "os_exit": (Status.failed, "its worker died"),
     "kill": (Status.failed, "its worker died"),
     "segfault": (Status.failed, "its worker died"),
+    "other_died": (Status.failed, "worker 2 is gone"),
     "hang": (Status.failed, "it took longer than hydra.sweeper.trial_seconds=2"),
     "hang_in_c": (Status.failed, "it took longer than hydra.sweeper.trial_seconds=2"),
 }
@@ -48,7 +49,7 @@ def test_every_way_to_fail(multirun: Multirun, monkeypatch: pytest.MonkeyPatch) 
     starts = Path("starts").read_text().split()
     # a worker that dies is worth a second try; what the task itself does wrong is not, nor is a task that hangs
     assert {how: starts.count(how) for how in HOW} == {
-        how: 2 if how in ("os_exit", "kill", "segfault") else 1 for how in HOW
+        how: 2 if how in ("os_exit", "kill", "segfault", "other_died") else 1 for how in HOW
     }
 
 
