@@ -198,6 +198,8 @@ def _fit(trainer: Trainer, module: Classify, loaders: tuple[Any, list[Any]], che
         warnings.filterwarnings(
             "ignore", ".*(does not have many workers|log_every_n_steps|TF32|`isinstance|sync_dist=True).*"
         )
+        # of a copy that costs next to nothing, in the gradients that workers share
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         # said by FiniteLoss, with step and cause
         warnings.filterwarnings("ignore", "Encountered `nan` values")
         try:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from hydra_plugins.ray_tune_sweeper._callback import SweepCallback
@@ -194,7 +194,7 @@ class Recorder:
                 guarded(lambda: recorder.recovered(_job(trial), trial.config))
 
             def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-                guarded(lambda: recorder.failed(_job(trial), trial.get_pickled_error() or trial.get_error()))
+                guarded(lambda: recorder.failed(_job(trial), _error_of(trial)))
 
             def on_checkpoint(self, iteration: int, trials: Any, trial: Any, checkpoint: Any, **info: Any) -> None:
                 guarded(lambda: recorder.checkpointed(_job(trial), checkpoint))
@@ -212,13 +212,21 @@ def _job(trial: Any) -> int:
     return int(str(trial))
 
 
+def _error_of(trial: Any) -> BaseException | None:
+    from ray import cloudpickle
+
+    # Tune's own way to read it looks where the file will be later
+    file = trial.pickled_error_file
+    return cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).is_file() else None
+
+
 def explain_death(error: BaseException | None) -> str:
     """Why a worker is gone, in a line."""
     from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
     if error is None:
         return "its worker died"
-    cause = error.as_instanceof_cause() if isinstance(error, RayTaskError) else error
+    cause = error.cause if isinstance(error, RayTaskError) else error
     first = (str(cause).strip().splitlines() or [type(cause).__name__])[0][:300]
     if isinstance(cause, OutOfMemoryError):
         return f"its worker was killed because the node ran out of memory: {first}"
