@@ -231,8 +231,8 @@ def explain_death(error: BaseException | None) -> str:
     if isinstance(cause, OutOfMemoryError):
         return f"its worker was killed because the node ran out of memory: {first}"
     if isinstance(cause, RayActorError):
-        detail = str(cause)
-        if "ut of memory" in detail or "OOM" in detail:
-            return "its worker was killed, probably because the node ran out of memory"
+        # Ray's words when it killed the worker for that; among the causes it can think of it names memory always
+        if "running low on memory" in str(cause):
+            return "its worker was killed because the node ran out of memory"
         return "its worker died: the process was killed or ended itself"
     return first
