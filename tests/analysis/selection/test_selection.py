@@ -123,6 +123,16 @@ def test_a_winner_that_is_clearly_ahead_is_told_so(tmp_path: Path) -> None:
     assert "Trial 1 is kept: 0.826" in " ".join(sentences(found))
 
 
+@pytest.mark.parametrize(("wide", "told"), [(0.05, True), (0.006, False)])
+def test_settings_with_uneven_luck_are_named(tmp_path: Path, wide: float, told: bool) -> None:
+    pattern = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    again = refits({0: (0.8 + 0.004 * pattern).tolist(), 1: (0.8 + wide * pattern).tolist()})
+    found = selection(tmp_path, Plan(finished(0.83, 0.82, 0.8), refits=again))
+    assert bool(found.uneven_spreads) is told
+    sentence = "spread by 0.040 for trial 1 and by 0.003 for trial 0"
+    assert (sentence in " ".join(sentences(found))) is told
+
+
 def test_without_refits_the_luck_of_examples_is_corrected_for(tmp_path: Path) -> None:
     world = World(examples=200)
     rows = [

@@ -49,6 +49,21 @@ def seed_noise(scores: Mapping[int, Mapping[int, float]]) -> tuple[float, int] |
     return sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom, freedom
 
 
+def uneven_spreads(scores: Mapping[int, Mapping[int, float]], confidence: float) -> dict[int, float]:
+    """Standard deviation between seeds by trial, where these differ by more than chance; empty where they need not.
+
+    The test of Bartlett 1937 (Proceedings of the Royal Society A 160), at level 1 - `confidence`.
+    """
+    from scipy.stats import bartlett
+
+    groups = {trial: np.array(list(of.values())) for trial, of in scores.items() if len(of) > 1}
+    spreads = {trial: float(group.std(ddof=1)) for trial, group in groups.items()}
+    # without any spread in one of them the test is not defined
+    if len(groups) < 2 or min(spreads.values()) <= 0 or bartlett(*groups.values()).pvalue > 1 - confidence:
+        return {}
+    return spreads
+
+
 def lead_of(
     ranking: Sequence[int],
     scores: Mapping[int, Mapping[int, float]],

@@ -16,7 +16,7 @@ from heldout.analysis.selection.competition import Noise
 from heldout.analysis.selection.crossed import crossed_difference, crossed_mean
 from heldout.analysis.selection.examples import Examples, corrected_for_examples, luck_of_examples
 from heldout.analysis.selection.luck import Design, Luck, expected_luck
-from heldout.analysis.selection.refits import Lead, lead_of, mean_fresh, seed_noise
+from heldout.analysis.selection.refits import Lead, lead_of, mean_fresh, seed_noise, uneven_spreads
 from heldout.analysis.selection.steps import Step, judge
 from heldout.analysis.selection.tables import Sweep
 from heldout.analysis.selection.winner import fresh_scores, rank_refits, sign
@@ -56,7 +56,7 @@ class Selection:
     steps down, of the leader and of the winner. pruned_luck: what luck would explain of the first step had the pruned
     trials competed too; at most that. lead: the winner against the runner-up. corrected: without a test score, the
     leader's own fit corrected for the luck of the validation examples. seed_spread: standard deviation between seeds
-    of a configuration.
+    of a configuration; uneven_spreads: the same by trial, where they differ by more than chance, else empty.
 
     Stable: these fields, `metrics` and `analyse`.
     """
@@ -80,6 +80,7 @@ class Selection:
     to_test: Step | None
     corrected: Estimate | None
     seed_spread: float | None
+    uneven_spreads: dict[int, float]
 
     def metrics(self) -> dict[str, float]:
         """The numbers by name, as MLflow takes them; what is not known is left out."""
@@ -145,6 +146,7 @@ class _Analysis:
             to_test=self._to_test(winner, kept, test),
             corrected=self._corrected() if test is None else None,
             seed_spread=None if self._noise is None else math.sqrt(self._noise.seed_variance),
+            uneven_spreads=uneven_spreads(self._scores, self._cfg.confidence),
         )
 
     @cached_property

@@ -26,7 +26,7 @@ class _Words:
     def all(self) -> list[str]:
         if self.of.leader is None:
             return [f"{self._trials()}, none of which finished with a finite score: there is nothing to choose from."]
-        told = [self.seen(), self.luck(), self.pruned(), self.winner(), self.test(), self.luck_of_test()]
+        told = [self.seen(), self.luck(), self.uneven(), self.pruned(), self.winner(), self.test(), self.luck_of_test()]
         told += [self.corrected(), self.not_finite()]
         return [sentence for sentence in told if sentence]
 
@@ -63,6 +63,17 @@ class _Words:
             "in a single sweep"
         )
         return f"{explained}; the {drop} {self._judged(step, SEED_CAUSE, SEED_REMEDY)}."
+
+    def uneven(self) -> str:
+        spreads = self.of.uneven_spreads
+        if not spreads:
+            return ""
+        steady, erratic = (pick(spreads, key=lambda trial: spreads[trial]) for pick in (min, max))
+        widest = f"{self._number(spreads[erratic])} for trial {erratic}"
+        return (
+            f"Seeds matter more for some settings than for others: scores spread by {widest} and by "
+            f"{self._number(spreads[steady])} for trial {steady}. What luck explains is reckoned with their average."
+        )
 
     def pruned(self) -> str:
         counts, luck = self.of.counts, self.of.pruned_luck
