@@ -131,14 +131,14 @@ def test_a_loss_that_diverges_fails_that_run_with_step_and_cause(
 
 def test_the_other_seeds_go_on_when_one_diverges(train_config: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     config = train_config(*FAST, "model=mlp", "optimizer=sgd", "seeds=[0,1]")
-    fit = training.fit
+    fit = training.fit_one
 
     def poisoned(config: TrainConfig, data: FitInputs, seed: int, *rest: object) -> Fitted:
         if seed == 0:
             config = train_config(*FAST, "model=mlp", "optimizer=sgd", "model.learning_rate=1e12")
         return fit(config, data, seed, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "fit", poisoned)
+    monkeypatch.setattr(training, "fit_one", poisoned)
     assert [record.info["status"] for record in train(config)] == ["failed", "finished"]
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import ray
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from heldout import app
+from hydra_plugins.ray_tune_sweeper import running_ray
+from hydra_plugins.ray_tune_sweeper._config import Cluster, Resources
 
 CPUS = 2
 QUICK = ("tracking.system_metrics_seconds=null", "sweep.refit.top=0")
@@ -23,15 +24,9 @@ Sweep = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def shared_ray() -> Iterator[None]:
-    """Ray as a sweep would start it, once."""
-    from hydra_plugins.ray_tune_sweeper._cluster import SETTINGS
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SETTINGS.items():
-            patch.setenv(name, value)
-        ray.init(address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False)
+    """Ray as a sweep would start it, once; that of other tests in this process, where there is one."""
+    with running_ray(Cluster(cpus=CPUS), Resources()):
         yield
-        ray.shutdown()
 
 
 @pytest.fixture
