@@ -23,12 +23,13 @@ class HeldoutSweep(SweepCallback):
         """Prepares the data once, before the trials would all do so, and begins or resumes the parent run."""
         from heldout.training.multirun import PARENT_VARIABLE
         from heldout.training.prepared import find_or_prepare
-        from heldout.tuning.parent import SweepParent
+        from heldout.tuning.parent import SweepParent, tracking_environment
 
         config = _base_config(sweep)
         if not any(p.key == "data" or p.key.startswith("data.") for p in sweep.space.parameters):
             find_or_prepare(config.data, config.prepared)
         self._parent = SweepParent.begin(sweep, config)
+        sweep.environment.update(tracking_environment(config))
         sweep.environment[PARENT_VARIABLE] = self._parent.run_id
 
     def on_trial_end(self, sweep: Sweep, trial: Trial) -> None:

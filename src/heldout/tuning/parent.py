@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from heldout.config.stages import TrainConfig
+from heldout.config.tracking import URI_VARIABLE
 from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.errors import RunRefused
+from heldout.tracking.store import resolve_uri
 from heldout.tracking.tracker import Status as RunStatus
 from heldout.training.trial import OUTCOME_TAG, TRIAL_TAG
 from hydra_plugins.ray_tune_sweeper import Status, Sweep, Trial
@@ -17,6 +20,8 @@ from hydra_plugins.ray_tune_sweeper import Status, Sweep, Trial
 logger = logging.getLogger(__name__)
 
 RUN_FILE = "mlflow.json"
+# MLflow's own
+LOGIN_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 # MLflow knows no pruned runs: it is killed there, and the tag says why
 RUN_STATUS: dict[Status, RunStatus] = {
     Status.finished: "FINISHED",
@@ -25,6 +30,12 @@ RUN_STATUS: dict[Status, RunStatus] = {
     Status.running: "KILLED",
     Status.waiting: "KILLED",
 }
+
+
+def tracking_environment(config: TrainConfig) -> dict[str, str]:
+    """The variables by which a process elsewhere, or one that was started with others, finds this tracking store."""
+    logins = {name: os.environ[name] for name in LOGIN_VARIABLES if name in os.environ}
+    return {**logins, URI_VARIABLE: resolve_uri(config.tracking.uri, Path.cwd())}
 
 
 class SweepParent:

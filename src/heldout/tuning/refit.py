@@ -11,6 +11,7 @@ from typing import Any
 from heldout.config.compose import to_stage
 from heldout.config.stages import Resume, TrainConfig
 from heldout.record import Record, find_records
+from heldout.tuning.parent import tracking_environment
 from heldout.tuning.workers import group_of_workers, in_bundle
 from hydra_plugins.ray_tune_sweeper import Sweep, Trial, running_ray
 
@@ -47,11 +48,11 @@ def refit_best(sweep: Sweep, config: TrainConfig, runs: Mapping[int, str]) -> li
         return refits
     logger.info("%s: the best %d trials are fitted again with seeds %s", sweep.name, len(refits), settings.seeds)
     with running_ray(sweep.settings.cluster, sweep.settings.resources) as ray:
-        here = str(Path.cwd())
+        here, environment = str(Path.cwd()), tracking_environment(config)
         groups = [group_of_workers(ray, config.sweep.resources) for _ in missing]
         jobs = [
             ray.remote(**_options(config, group))(_run).remote(
-                _config_of(sweep, refit, settings.seeds), runs.get(refit.trial.job), here
+                _config_of(sweep, refit, settings.seeds), runs.get(refit.trial.job), here, environment
             )
             for refit, group in zip(missing, groups, strict=True)
         ]
@@ -96,7 +97,7 @@ def _is_complete(refit: Refit, seeds: list[int]) -> bool:
     return {record.info["seed"] for record in refit.records} >= set(seeds)
 
 
-def _run(config: Any, parent_run_id: str | None, working_directory: str) -> None:
+def _run(config: Any, parent_run_id: str | None, working_directory: str, environment: Mapping[str, str]) -> None:
     """In a worker of Ray."""
     import os
 
@@ -107,6 +108,7 @@ def _run(config: Any, parent_run_id: str | None, working_directory: str) -> None
 
     os.chdir(working_directory)
     os.environ.pop(PARENT_VARIABLE, None)
+    os.environ.update(environment)
     if parent_run_id is not None:
         os.environ[PARENT_VARIABLE] = parent_run_id
     configure_logging()
