@@ -9,13 +9,17 @@ READY := $(VENV)/.ready
 # the environment's programs before any others: DVC stages call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test setup lint format lock
+.PHONY: repro test campaign setup lint format lock
 
 repro: $(READY)
 	$(BIN)/heldout repro
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# what takes long to test: whole clusters that are started, joined and killed
+campaign: $(READY)
+	$(BIN)/python -m pytest -m campaign
 
 setup: $(READY)
 

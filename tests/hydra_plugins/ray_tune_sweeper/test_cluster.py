@@ -52,6 +52,7 @@ def _run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.campaign
 def test_running_cluster_is_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     storage = tmp_path / "shared"
     done = _run(tmp_path, f"hydra.sweeper.cluster.address={address}", f"hydra.sweeper.storage={storage}")
@@ -89,6 +90,7 @@ def second_node(tmp_path: Path, address: str) -> Iterator[Path]:
     node.wait(timeout=60)
 
 
+@pytest.mark.campaign
 def test_storage_that_is_not_shared(tmp_path: Path, address: str, second_node: Path) -> None:
     # three CPUs are there when both nodes are
     many = ("hydra.sweeper.resources.workers=3", "hydra.sweeper.cluster.wait_seconds=60")
@@ -99,6 +101,7 @@ def test_storage_that_is_not_shared(tmp_path: Path, address: str, second_node: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.campaign
 def test_nobody_answers(tmp_path: Path) -> None:
     began = time.monotonic()
     done = _run(tmp_path, "hydra.sweeper.cluster.address=127.0.0.1:1")

@@ -134,6 +134,7 @@ def test_driver_killed_at_any_moment(start: Start) -> None:
     assert "lowest objective" in output
 
 
+@pytest.mark.campaign
 def test_ray_killed(start: Start) -> None:
     process = start()
     _wait_for(lambda: _lines() >= 25, process)
