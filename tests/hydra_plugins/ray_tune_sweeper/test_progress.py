@@ -6,6 +6,7 @@ import builtins
 import logging
 import os
 import pty
+import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,10 @@ def test_a_table_on_a_terminal(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) ->
             shown._last = 0.0
             shown.update()
         terminal.flush()
-        text = os.read(parent, 1 << 16).decode()
+        text = ""
+        # a terminal hands over what was written in portions
+        while select.select([parent], [], [], 1.0)[0]:
+            text += os.read(parent, 1 << 16).decode()
     os.close(parent)
     assert "mine: 2/4 trials done, 1 running" in text
     assert "x=0.25 kind=a" in text
