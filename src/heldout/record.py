@@ -102,6 +102,12 @@ class Record:
         rows: pd.DataFrame = table.to_pandas()
         return rows.sort_values(["epoch", "split"], kind="stable", ignore_index=True)
 
+    def kept(self, split: str, metric: str) -> float:
+        """A metric of a finished run on a split, at the epoch that is kept."""
+        history = self.history
+        row = history[(history["epoch"] == self.info["kept_epoch"]) & (history["split"] == split)]
+        return float(row[metric].iloc[0])
+
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row per split and example; raises RecordError when the run left none."""

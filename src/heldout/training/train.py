@@ -213,7 +213,7 @@ def _report_mean(trial: Trial, number: int, records: list[Record]) -> None:
     finished = [record for record in records if record.info["status"] == "finished"]
     if finished:
         values = {
-            metric: statistics.fmean(_kept(record, "validation", metric) for record in finished)
+            metric: statistics.fmean(record.kept("validation", metric) for record in finished)
             for metric in ("loss", "accuracy")
         }
         trial.report(number, values, None)
@@ -251,7 +251,7 @@ def _summarise(parent: RunTracker, records: list[Record], work: _Work) -> None:
     finished = [record for record in records if record.info["status"] == "finished"]
     for metric in ("loss", "accuracy"):
         for split in ("train", "validation"):
-            values = [_kept(record, split, metric) for record in finished]
+            values = [record.kept(split, metric) for record in finished]
             if values:
                 # under the names of its runs, so that a table of the UI shows both in one column
                 parent.log_metrics({f"kept/{split}_{metric}": statistics.fmean(values)}, 0)
@@ -263,9 +263,3 @@ def _summarise(parent: RunTracker, records: list[Record], work: _Work) -> None:
     if work.trial is not None:
         parent.set_tags({OUTCOME_TAG: "finished" if finished else "failed"})
     parent.finish("FINISHED" if finished else "FAILED", None if finished else "all runs failed")
-
-
-def _kept(record: Record, split: str, metric: str) -> float:
-    history = record.history
-    row = history[(history["epoch"] == record.info["kept_epoch"]) & (history["split"] == split)]
-    return float(row[metric].iloc[0])

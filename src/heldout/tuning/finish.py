@@ -62,9 +62,7 @@ def _entries(sweep: Sweep, config: TrainConfig, refit: Refit) -> list[dict[str, 
 def _kept(record: Record, metric: str) -> float | None:
     if record.info["status"] != "finished":
         return None
-    history = record.history
-    row = history[(history["epoch"] == record.info["kept_epoch"]) & (history["split"] == "validation")]
-    return float(row[metric].iloc[0])
+    return record.kept("validation", metric)
 
 
 def _winner(sweep: Sweep, config: TrainConfig, refits: list[dict[str, Any]]) -> dict[str, Any] | None:
