@@ -16,6 +16,7 @@ from heldout.config.sweep import ClusterConfig, SweepConfig
 
 SWEEPER = "hydra_plugins.ray_tune_sweeper.ray_tune_sweeper.RayTuneSweeper"
 CALLBACK = "heldout.tuning.callback.HeldoutSweep"
+PRELOAD = "heldout.tuning.preload"
 FOLDER = "sweeps"
 # what may change between two starts of a sweep: none of it changes what a trial computes, or it is compared elsewhere
 NOT_COMPARED = [
@@ -82,6 +83,7 @@ def _settings(sweep: SweepConfig, cluster: ClusterConfig, config: DictConfig) ->
         "storage": sweep.storage,
         "resume": config.resume.name,
         "ignore": NOT_COMPARED,
+        "preload": [PRELOAD],
         "callbacks": {"heldout": {"_target_": CALLBACK}},
     }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,8 @@ from hydra_plugins.ray_tune_sweeper._errors import ClusterError, SettingError
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 # longest wait for a cluster to answer: it may be about to start
 CONNECT_SECONDS = 15.0
+# what every trial imports
+WORKER_MODULES = ("ray.tune", "hydra_plugins.ray_tune_sweeper._trainable")
 # what Ray and Tune do by default, and a sweep has no use for: they must be said before Ray is imported
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -37,8 +40,11 @@ SETTINGS = {
 
 
 @contextmanager
-def running_ray(cluster: Cluster, resources: Resources) -> Iterator[Any]:
+def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] = ()) -> Iterator[Any]:
     """The module `ray`, connected; what was started here ends with it.
+
+    Args:
+        modules: that the first workers import as soon as they are started, if they are started here.
 
     Raises:
         ClusterError: the cluster does not answer, or no node of it has what one trial takes.
@@ -51,6 +57,8 @@ def running_ray(cluster: Cluster, resources: Resources) -> Iterator[Any]:
         logging.getLogger(name).setLevel(logging.ERROR)
     mine = not ray.is_initialized()
     if mine:
+        if cluster.address is None:
+            _let_preload(modules)
         _connect(ray, cluster)
     try:
         _check_resources(ray, cluster, resources)
@@ -99,6 +107,30 @@ def _wait_for_answer(address: str, here: str) -> None:
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.5)
+
+
+def _let_preload(modules: Sequence[str]) -> None:
+    """Has the workers that Ray starts with itself import `modules`, and Tune give these workers to trials."""
+    from ray.tune.execution import class_cache
+
+    from hydra_plugins.ray_tune_sweeper import _preload
+
+    os.environ[_preload.VARIABLE] = ",".join([*WORKER_MODULES, *modules])
+    os.environ["RAY_preload_python_modules"] = _preload.__name__
+    # Tune asks for workers with an environment of their own, for a Lightning of old, so that those that are there
+    # already would never do
+    class_cache.DEFAULT_ENV_VARS.clear()
+
+
+def slots(resources: Resources) -> int:
+    """How many trials may run at once, as far as the cluster is now."""
+    import ray
+
+    total = ray.cluster_resources()
+    wanted = {"CPU": resources.cpus * resources.workers, "GPU": resources.gpus * resources.workers}
+    count: int = min(math.floor(total.get(name, 0.0) / amount + 1e-6) for name, amount in wanted.items() if amount)
+    most = resources.max_concurrent
+    return max(1, count if most is None else min(count, most))
 
 
 def check_settings(resources: Resources, restarts: int) -> None:

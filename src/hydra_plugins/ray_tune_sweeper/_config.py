@@ -121,6 +121,8 @@ class RayTuneSweeperConf:
     resume: Resume = Resume.auto
     # keys of the application's config that may differ between two starts of a sweep
     ignore: list[str] = field(default_factory=list)
+    # modules that the task function imports: workers do so while the sweep is prepared, if Ray is started for it
+    preload: list[str] = field(default_factory=list)
     # objects that are told how the sweep goes, each `_target_`: a hydra_plugins.ray_tune_sweeper.SweepCallback
     callbacks: dict[str, Any] = field(default_factory=dict)
 

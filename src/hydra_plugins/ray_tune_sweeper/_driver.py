@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from hydra_plugins.ray_tune_sweeper._callback import SweepCallback
+from hydra_plugins.ray_tune_sweeper._cluster import slots
 from hydra_plugins.ray_tune_sweeper._journal import ENDED, Trial
 from hydra_plugins.ray_tune_sweeper._progress import Progress
 from hydra_plugins.ray_tune_sweeper._recorder import JOB, NOT_KEPT, Recorder
@@ -78,7 +79,7 @@ def _fit(
     trainable = tune.with_parameters(make_trainable(), payload={"path": list(sys.path), "pickled": pickled})
     name = settings.scheduler.name
     # workers are started side by side, not one after the other
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_slots(sweep))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots(sweep.settings.resources))
     recorder.checkpoints = f"{storage}/{run_name}"
     tune.Tuner(
         tune.with_resources(trainable, _resources(sweep)),
@@ -120,17 +121,6 @@ def _resources(sweep: Sweep) -> Any:
     return tune.PlacementGroupFactory([bundle] * resources.workers)
 
 
-def _slots(sweep: Sweep) -> int:
-    """How many trials may run at once, as far as the cluster is now."""
-    import ray
-
-    resources, total = sweep.settings.resources, ray.cluster_resources()
-    wanted = {"CPU": resources.cpus * resources.workers, "GPU": resources.gpus * resources.workers}
-    slots: int = min(math.floor(total.get(name, 0.0) / amount + 1e-6) for name, amount in wanted.items() if amount)
-    most = resources.max_concurrent
-    return max(1, slots if most is None else min(slots, most))
-
-
 def _most_open(sweep: Sweep) -> Callable[[], int]:
     """Trials that may be drawn and not ended: one ahead of the workers, so that the searcher knows all it can."""
     asked, most = -math.inf, 0
@@ -139,7 +129,7 @@ def _most_open(sweep: Sweep) -> Callable[[], int]:
         nonlocal asked, most
         # a cluster may grow or shrink
         if time.monotonic() - asked > SECONDS_BETWEEN_LOOKS:
-            asked, most = time.monotonic(), _slots(sweep) + 1
+            asked, most = time.monotonic(), slots(sweep.settings.resources) + 1
         limit = sweep.settings.resources.max_concurrent
         return most if limit is None else min(most, limit)
 

@@ -93,7 +93,7 @@ def _run(app: Application, sweep: Sweep) -> None:
     callbacks = [instantiate(callback) for callback in settings.callbacks.values()]
     with _told(callbacks, sweep):
         if is_unfinished(sweep, target):
-            with running_ray(settings.cluster, settings.resources) as ray:
+            with running_ray(settings.cluster, settings.resources, settings.preload) as ray:
                 for callback in callbacks:
                     callback.on_sweep_start(sweep)
                 _run_trials(app, sweep, sampler, target, callbacks, ray)
