@@ -19,6 +19,8 @@ from hydra_plugins.ray_tune_sweeper._errors import ClusterError, SettingError
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 # longest wait for a cluster to answer: it may be about to start
 CONNECT_SECONDS = 15.0
+# modules that each of its workers imports first: a setting of Ray's core, spelled so
+RAY_PRELOAD = "RAY_preload_python_modules"
 # what every trial imports
 WORKER_MODULES = ("ray.tune", "hydra_plugins.ray_tune_sweeper._trainable")
 # what Ray and Tune do by default, and a sweep has no use for: they must be said before Ray is imported
@@ -116,7 +118,7 @@ def _let_preload(modules: Sequence[str]) -> None:
     from hydra_plugins.ray_tune_sweeper import _preload
 
     os.environ[_preload.VARIABLE] = ",".join([*WORKER_MODULES, *modules])
-    os.environ["RAY_preload_python_modules"] = _preload.__name__
+    os.environ[RAY_PRELOAD] = _preload.__name__
     # Tune asks for workers with an environment of their own, for a Lightning of old, so that those that are there
     # already would never do
     class_cache.DEFAULT_ENV_VARS.clear()
