@@ -9,6 +9,10 @@ from typing import Any
 from hydra_plugins.ray_tune_sweeper._errors import StorageError
 
 PROBE_SECONDS = 60.0
+ACCESS = (
+    "; for s3:// also AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it is not Amazon's, AWS_ENDPOINT_URL in the "
+    "environment."
+)
 
 
 def is_address(storage: str) -> bool:
@@ -32,7 +36,7 @@ def open_storage(storage: str) -> tuple[Any, str]:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StorageError(
             f"hydra.sweeper.storage={storage} cannot be opened ({error}). Expected a path that all nodes share, or an "
-            "address such as s3://bucket/folder."
+            f"address such as s3://bucket/folder{ACCESS}"
         ) from error
     return filesystem, path
 
@@ -84,8 +88,7 @@ def check_storage(storage: str) -> None:
     except (pa.ArrowException, OSError) as error:
         raise StorageError(
             f"hydra.sweeper.storage={storage} cannot be written ({_first_line(error)}). Expected a path or an address "
-            "that exists and may be written; for s3:// also AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it is "
-            "not Amazon's, AWS_ENDPOINT_URL."
+            f"that exists and may be written{ACCESS}"
         ) from error
     try:
         blind = _blind_nodes(storage, probe, token)
