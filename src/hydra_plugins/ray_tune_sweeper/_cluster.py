@@ -38,6 +38,8 @@ SETTINGS = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # the sweep says so itself, in a line and with the trial
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed while executing a task",
 }
 
 
@@ -55,8 +57,8 @@ def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] =
         os.environ.setdefault(name, value)
     import ray
 
-    for name in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name, level in (("ray", logging.ERROR), ("ray.tune", logging.CRITICAL), ("ray.train", logging.ERROR)):
+        logging.getLogger(name).setLevel(level)
     mine = not ray.is_initialized()
     if mine:
         if cluster.address is None:

@@ -30,6 +30,8 @@ NOT_KEPT = (str, ("not kept",))
 
 Result = TypeVar("Result")
 
+DIED = "its worker died: the process was killed or ended itself"
+
 
 class Recorder:
     """Hears of every trial what Ray Tune says of it.
@@ -61,6 +63,7 @@ class Recorder:
         self._began: dict[int, float] = {}
         # how often the worker of a trial was dead before the trial had begun
         self._unlucky: Counter[int] = Counter()
+        self._kernel_kills = kernel_kills()
 
     @property
     def must_stop(self) -> bool:
@@ -151,8 +154,19 @@ class Recorder:
             trial.status = Status.waiting
             self._interrupted.append(trial)
             return
-        reason = over_time(self._sweep.settings.trial_seconds) if self._is_over_time(job) else explain_death(error)
-        self._end(job, Status.failed, reason)
+        self._end(job, Status.failed, self._reason(job, error))
+
+    def _reason(self, job: int, error: BaseException | None) -> str:
+        if self._is_over_time(job):
+            return over_time(self._sweep.settings.trial_seconds)
+        before, self._kernel_kills = self._kernel_kills, kernel_kills()
+        reason = explain_death(error)
+        if reason != DIED or self._kernel_kills == before:
+            return reason
+        return (
+            f"{reason}, and memory ran out here: the kernel killed {self._kernel_kills - before} processes for that. "
+            "Let a trial hold less, or fewer run at once (resources.max_concurrent)"
+        )
 
     def _is_over_time(self, job: int) -> bool:
         limit, began = self._sweep.settings.trial_seconds, self._began.get(job)
@@ -234,5 +248,15 @@ def explain_death(error: BaseException | None) -> str:
         # Ray's words when it killed the worker for that; among the causes it can think of it names memory always
         if "running low on memory" in str(cause):
             return "its worker was killed because the node ran out of memory"
-        return "its worker died: the process was killed or ended itself"
+        return DIED
     return first
+
+
+def kernel_kills() -> int:
+    """Processes that the kernel of this machine has killed because memory ran out; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    counts = dict(line.split(maxsplit=1) for line in lines)
+    return int(counts.get("oom_kill", 0))

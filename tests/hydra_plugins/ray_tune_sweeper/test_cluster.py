@@ -119,7 +119,7 @@ import hydra
 
 @hydra.main(version_base="1.3", config_path=None)
 def app(cfg):
-    return float("colorsys" in sys.modules)
+    return float("marker" in sys.modules)
 
 
 app()
@@ -127,13 +127,17 @@ app()
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize(("preload", "loaded"), [("[no_such_module,colorsys]", 1.0), ("[]", 0.0)])
+@pytest.mark.parametrize(("preload", "loaded"), [("[no_such_module,marker]", 1.0), ("[]", 0.0)])
 def test_workers_have_imported_what_is_to_be_preloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preload: str, loaded: float
 ) -> None:
     (tmp_path / "app.py").write_text(LOADED)
+    (tmp_path / "marker.py").touch()
     command = [sys.executable, "app.py", "-m", "hydra/sweeper=ray_tune", "+x=1,2", f"hydra.sweeper.preload={preload}"]
-    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=120, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
     assert [trial.objective for trial in _trials()] == [loaded, loaded]
