@@ -67,6 +67,7 @@ INTRODUCTIONS = {
     "tracking": "See [Use an MLflow server, or none](../how-to/mlflow-server.md).",
     "sweep": "Of `-m hydra/sweeper=ray_tune`: see [Search for settings](../how-to/sweeps.md).",
     "cluster": "Where the trials of a sweep run.",
+    "study": "Of `python pipelines/study.py`: see [Answer a question with a study](../how-to/studies.md).",
     "analysis": "Reasons for the values stand beside them in `conf/analysis/default.yaml`; the rules they belong to "
     "are in [How the verdict on a model is reached](../explanation/verdicts.md).",
 }
@@ -109,7 +110,8 @@ def _stage(name: str, schema: type) -> str:
     content = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
     chosen: dict[str, str] = {}
     for item in content.pop("defaults"):
-        chosen |= item if isinstance(item, dict) else {}
+        # a group without a default has null there
+        chosen |= {key: of for key, of in item.items() if of is not None} if isinstance(item, dict) else {}
     content.pop("hydra", None)
     values = OmegaConf.merge(OmegaConf.structured(schema), content)
     rows = [
@@ -126,7 +128,7 @@ def _group(group: str, schemas: dict[str, type]) -> str:
             if not line.startswith("#"):
                 break
             comments.append(line.removeprefix("#").strip())
-        options[path.stem] = " ".join(comments).partition(" Any csv")[0]
+        options[path.stem] = " ".join(comments).partition(" Any csv")[0].partition(" python pipelines/study.py")[0]
     text = f"## `{group}`\n\n"
     if group in INTRODUCTIONS:
         text += f"{INTRODUCTIONS[group]}\n\n"

@@ -56,6 +56,7 @@ STAGES = {
         Stage("evaluate", "heldout.stages.evaluate:run", heavy=True),
         Stage("compare", "heldout.stages.compare:run", heavy=True),
         Stage("report", "heldout.stages.report:run"),
+        Stage("study", "heldout.stages.study:run", heavy=True),
     )
 }
 

@@ -31,6 +31,7 @@ stages, each with Hydra overrides (heldout train --help lists them):
   evaluate    open the test set for finished runs
   compare     gaps, verdicts and a table of families from records
   report      one HTML page from comparisons
+  study       all trainings that one question needs, their figure and page
 """
 
 

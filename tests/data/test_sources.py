@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
-from heldout.config.data import DataConfig, Modality
+from heldout.config.data import DataConfig, Modality, RecallData
 from heldout.data.errors import FileUnreadable, PackageMissing
 from heldout.data.raw import RawData
 from heldout.data.sources import _rdatasets, load_source, source, source_names
@@ -173,6 +173,39 @@ def test_sets_of_the_archives_are_those_published(loaded, name, shape, trained, 
     assert Counter(raw.target[raw.split == "train"].tolist()) == trained
     np.testing.assert_allclose(raw.inputs["x"][0, 0, :3], first, rtol=1e-4)
     assert set(raw.split) == {"train", "test"}
+
+
+@pytest.mark.parametrize("length", [12, 51])
+def test_the_adding_problem_marks_one_number_in_each_half(length):
+    config = RecallData(name="adding", source="adding", length=length, examples=400)
+    raw = load_source(config)
+    numbers, marks = raw.inputs["x"][:, 0], raw.inputs["x"][:, 1]
+    assert numbers.shape == (400, length)
+    half = length // 2
+    assert (marks[:, :half].sum(axis=1) == 1).all()
+    assert (marks[:, half:].sum(axis=1) == 1).all()
+    np.testing.assert_array_equal((numbers * marks).sum(axis=1) > 1, raw.target == "above")
+    assert (raw.target == "above").mean() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [12, 51])
+def test_the_copy_task_asks_for_the_first_of_its_symbols(length):
+    raw = load_source(RecallData(name="copying", source="copying", length=length, examples=400))
+    x = raw.inputs["x"]
+    assert x.shape == (400, 9, length)
+    assert (x[:, :8, :10].sum(axis=1) == 1).all(), "a symbol at each of the first ten steps"
+    assert x[:, :, 10:-1].sum() == 0
+    np.testing.assert_array_equal(x[:, :, -1], np.tile(np.eye(9)[8], (400, 1)))
+    np.testing.assert_array_equal(x[:, :8, 0].argmax(axis=1).astype(str), raw.target)
+    assert len({row.tobytes() for row in x}) == 400
+
+
+def test_generated_series_differ_by_seed_and_length():
+    made = [
+        load_source(RecallData(name="adding", source="adding", length=length, examples=50, seed=seed)).content_hash()
+        for length, seed in ((20, 0), (20, 1), (21, 0))
+    ]
+    assert len(set(made)) == 3
 
 
 def test_pd_speech_is_one_row_a_person(loaded):

@@ -11,7 +11,7 @@ from heldout.config.data import SplitConfig
 from heldout.data.card import SPLITS
 from heldout.data.errors import SplitImpossible
 from heldout.data.raw import RawData
-from heldout.data.splits import limit_rows, split_rows
+from heldout.data.splits import limit_rows, share_of_train, split_rows
 
 METHODS = ("random", "stratified", "grouped", "time", "given")
 
@@ -182,3 +182,21 @@ def test_a_limit_leaves_rare_classes_enough_to_be_split(make_raw):
 
 def test_a_limit_above_the_size_keeps_all(raw):
     assert limit_rows(raw, 1000, seed=0).tolist() == list(range(300))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_share_of_train_is_part_of_every_larger_one_and_has_all_classes_alike(raw, split_config, method):
+    train = split_rows(raw, split_config(method))["train"]
+    larger = train.tolist()
+    for share in (0.5, 0.2, 0.05, 0.001):
+        rows = share_of_train(raw, train, share)
+        assert set(rows.tolist()) < set(larger)
+        counts = np.bincount(raw.class_indices()[rows])
+        wanted = share * np.bincount(raw.class_indices()[train])
+        assert (np.abs(counts - np.maximum(wanted, 1)) <= 0.5).all()
+        larger = rows.tolist()
+
+
+def test_the_whole_of_train_is_left_as_it_is(raw, split_config):
+    train = split_rows(raw, split_config("stratified"))["train"]
+    assert share_of_train(raw, train, 1.0) is train

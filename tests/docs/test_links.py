@@ -11,7 +11,7 @@ from tests.docs.pages import PAGES, ROOT, identify, prose, written_files
 # made by the pipeline, by trainings, or by the reader
 MADE = (
     ".dvc/cache", ".venv", ".heldout", "comparisons", "data", "mlartifacts", "multirun", "outputs", "plots", "records", "report",
-    "runs", "snapshots", "server-artifacts",
+    "runs", "snapshots", "server-artifacts", "studies",
 )  # fmt: skip
 OTHERS_OF_THE_READER = {"conf/matrix/mine.yaml", "conf/matrix/NAME.yaml", "conf/model/fcn.yaml", "conf/group/", "sweeps/NAME/", "sweeps/NAME.1", "tuned/NAME"}
 ANCHOR = re.compile(r"^#+ (.+)$", flags=re.MULTILINE)

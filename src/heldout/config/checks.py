@@ -23,7 +23,8 @@ from heldout.config.data import (
     TextFilesData,
 )
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
-from heldout.config.stages import TrainConfig
+from heldout.config.stages import StudyRunConfig, TrainConfig
+from heldout.config.study import problems_of
 from heldout.config.tracking import TrackingConfig, address_problem
 from heldout.config.training import Accelerator, ClassifyConfig, Mode
 
@@ -33,6 +34,7 @@ POSITIVE: Rule = (lambda value: value > 0, "more than 0")
 AT_LEAST_ZERO: Rule = (lambda value: value >= 0, "0 or more")
 BELOW_ONE: Rule = (lambda value: 0 <= value < 1, "0 or more and below 1")
 SHARE: Rule = (lambda value: 0 < value < 1, "between 0 and 1")
+UP_TO_ONE: Rule = (lambda value: 0 < value <= 1, "more than 0, at most 1")
 
 # by the name of the key, wherever it stands
 RULES: dict[str, Rule] = {
@@ -62,6 +64,10 @@ RULES: dict[str, Rule] = {
     "threads": POSITIVE,
     "devices": POSITIVE,
     "limit": POSITIVE,
+    "length": (lambda value: value >= 12, "12 or more, so that something lies between question and answer"),
+    "examples": POSITIVE,
+    "train_share": UP_TO_ONE,
+    "need_share": UP_TO_ONE,
     "flush_seconds": POSITIVE,
     "request_seconds": POSITIVE,
     "start_seconds": POSITIVE,
@@ -137,6 +143,8 @@ def check(config: Any) -> list[str]:
         problems.append(problem)
     if isinstance(config, TrainConfig):
         problems += _train(config)
+    if isinstance(config, StudyRunConfig):
+        problems += problems_of(config.study)
     return problems
 
 

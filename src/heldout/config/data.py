@@ -69,6 +69,8 @@ class DataConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     # keep at most so many examples, drawn by the split seed; null keeps all
     limit: int | None = None
+    # share of train that is used, of each class alike; a smaller share is part of every larger one
+    train_share: float = 1.0
 
 
 @dataclass
@@ -225,6 +227,19 @@ class SpokenDigitsData(DataConfig):
     # artificial speakers; each says every digit twice
     speakers: int = 40
     mel: MelConfig = field(default_factory=MelConfig)
+
+
+@dataclass
+class RecallData(DataConfig):
+    """Series made at random whose answer lies further back the longer they are."""
+
+    modality: Modality = Modality.series
+    # steps of a series
+    length: int = MISSING
+    # series, before any split
+    examples: int = 5000
+    # of the generator
+    seed: int = 0
 
 
 class Vocabulary(Enum):

@@ -10,6 +10,7 @@ from omegaconf import MISSING
 from heldout.config.analysis import AnalysisConfig
 from heldout.config.data import DataConfig, QualityConfig
 from heldout.config.model import BaselineConfig, ModelConfig
+from heldout.config.study import StudyConfig
 from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.tracking import TrackingConfig
 from heldout.config.training import OptimizerConfig, ScheduleConfig, TaskConfig, TrainerConfig
@@ -98,6 +99,18 @@ class CompareConfig:
     only: list[str] | None = None
     analysis: AnalysisConfig = MISSING
     tracking: TrackingConfig = MISSING
+
+
+@dataclass
+class StudyRunConfig:
+    """A study: every training of it, the test set, a table, a figure and a page."""
+
+    study: StudyConfig = MISSING
+    analysis: AnalysisConfig = MISSING
+    # of the study and of all its trainings
+    tracking: TrackingConfig = MISSING
+    # folder of the study; null takes studies/NAME, with the fast budget studies/NAME-fast
+    out: str | None = None
 
 
 @dataclass

@@ -11,6 +11,7 @@ from heldout.config.data import (
     ImageData,
     MlbenchData,
     QualityConfig,
+    RecallData,
     SeriesData,
     SpokenDigitsData,
     TableData,
@@ -23,9 +24,11 @@ from heldout.config.stages import (
     EvaluateConfig,
     PrepareConfig,
     ReportConfig,
+    StudyRunConfig,
     TrainConfig,
     ValidateConfig,
 )
+from heldout.config.study import StudyConfig
 from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.tracking import TrackingConfig
 from heldout.config.training import (
@@ -47,6 +50,7 @@ STAGES: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "report": ReportConfig,
+    "study": StudyRunConfig,
 }
 
 # every schema a group file may name in its defaults list as `schema_<name>`
@@ -59,6 +63,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "images": ImageData,
         "audio": AudioData,
         "spoken_digits": SpokenDigitsData,
+        "recall": RecallData,
         "texts": TextData,
         "text": TextFilesData,
     },
@@ -72,6 +77,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "analysis": {"analysis": AnalysisConfig},
     "sweep": {"sweep": SweepConfig},
     "cluster": {"cluster": ClusterConfig},
+    "study": {"study": StudyConfig},
 }
 
 

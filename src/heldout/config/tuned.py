@@ -39,7 +39,7 @@ def best_overrides(folder: Path) -> list[str]:
     path = folder / BEST_FILE
     try:
         params = yaml.safe_load(path.read_text(encoding="utf-8"))["params"]
-        return [f"{key}={_text(value)}" for key, value in params.items()]
+        return [f"{key}={as_override(value)}" for key, value in params.items()]
     except OSError as error:
         raise ConfigError(
             f"no result of a sweep at '{path}': {error.strerror}. Run it: heldout sweep {folder.name}. Or take it out "
@@ -52,9 +52,10 @@ def best_overrides(folder: Path) -> list[str]:
         ) from error
 
 
-def _text(value: Any) -> str:
+def as_override(value: Any) -> str:
+    """A value as it stands behind the `=` of an override."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
-        return f"[{','.join(_text(item) for item in value)}]"
+        return f"[{','.join(as_override(item) for item in value)}]"
     return str(value)

@@ -18,7 +18,7 @@ from heldout.data.errors import OutputOccupied, shown
 from heldout.data.hashing import hash_file, hash_json
 from heldout.data.raw import RawData
 from heldout.data.sources import load_source
-from heldout.data.splits import Rows, limit_rows, split_rows
+from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
 from heldout.data.statistics import compute_statistics
 from heldout.data.store import file_name, input_specs, write_split
 from heldout.data.tokens import with_tokens
@@ -44,6 +44,7 @@ def prepare(config: DataConfig, out: Path) -> Card:
     if config.limit is not None:
         raw = raw.take(limit_rows(raw, config.limit, config.split.seed))
     rows = split_rows(raw, config.split)
+    rows["train"] = share_of_train(raw, rows["train"], config.train_share)
     raw = with_train_vocabulary(raw, rows["train"])
     if raw.texts is not None:
         raw = with_tokens(raw, rows["train"], config.tokens if isinstance(config, TOKENISED) else TokensConfig())

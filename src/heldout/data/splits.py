@@ -72,6 +72,22 @@ def limit_rows(raw: RawData, limit: int, seed: int) -> np.ndarray:
     return np.flatnonzero(chosen)
 
 
+def share_of_train(raw: RawData, train: np.ndarray, share: float) -> np.ndarray:
+    """The first of the positions `train` of each class, rounded, but one at least; in the order they had.
+
+    As `split_rows` orders by the seed alone, a smaller share is part of every larger one, for whatever is trained.
+    """
+    if share == 1:
+        return train
+    target = raw.class_indices()[train]
+    chosen = np.zeros(len(train), dtype=bool)
+    for label in np.unique(target):
+        members = np.flatnonzero(target == label)
+        chosen[members[: max(1, round(len(members) * share))]] = True
+    kept: np.ndarray = train[chosen]
+    return kept
+
+
 def _ranks(names: Iterable[str], seed: int) -> np.ndarray:
     """Place of each name in the order of hash(seed, name), int64."""
     digests = [hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in names]

@@ -1,8 +1,10 @@
 """Where data comes from: one file a source; importing it registers it."""
 
 from heldout.data.sources import (
+    adding,
     audio,
     breast_cancer,
+    copying,
     digits,
     food_reviews,
     images,
@@ -21,8 +23,10 @@ from heldout.data.sources._registry import load_source, source, source_names
 from heldout.data.sources._user_files import user_files_hash
 
 __all__ = [
+    "adding",
     "audio",
     "breast_cancer",
+    "copying",
     "digits",
     "food_reviews",
     "images",

@@ -1,0 +1,1 @@
+"""Sets of trainings that one question needs: planned, run or gone on with, and told."""
