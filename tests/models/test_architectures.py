@@ -98,6 +98,15 @@ class TestRecurrent:
         assert module.classifier.in_features == 8 * 32 * (1 + bidirectional)
 
 
+def test_an_lstm_begins_with_the_bias_of_the_forget_gate_that_is_asked_for() -> None:
+    network: Any = made(LSTMConfig(width=4, depth=2, bidirectional=True, forget_bias=1.0), series(2, 20))
+    lstm = network.recurrent
+    for layer in ("l0", "l1", "l0_reverse", "l1_reverse"):
+        total = getattr(lstm, f"bias_ih_{layer}") + getattr(lstm, f"bias_hh_{layer}")
+        assert (total[4:8] == 1).all()
+        assert not (total[:4] == 1).any()
+
+
 def made_states(module: Any, x: torch.Tensor) -> torch.Tensor:
     """States of a recurrent network that is given the valid steps of one series only: `[steps, units]`."""
     standardised, _ = module.input({"x": x})

@@ -111,6 +111,8 @@ class GRUConfig(RecurrentConfig):
 @dataclass
 class LSTMConfig(RecurrentConfig):
     family: str = "lstm"
+    # bias of the forget gate before training; with 1 a network remembers until it learns to forget
+    forget_bias: float = 0.0
 
 
 @dataclass

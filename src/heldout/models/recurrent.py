@@ -52,6 +52,8 @@ class Recurrent(nn.Module):
             dropout=config.dropout if config.depth > 1 else 0.0,
             bidirectional=config.bidirectional,
         )
+        if isinstance(config, LSTMConfig) and config.forget_bias:
+            _set_forget_bias(self.recurrent, config.forget_bias)
         self.readout = config.readout
         self.dropout = nn.Dropout(config.dropout)
         units = config.width * (2 if config.bidirectional else 1)
@@ -94,3 +96,15 @@ class Recurrent(nn.Module):
             return last
         width = self.recurrent.hidden_size
         return torch.cat([last[:, :width], states[:, 0, width:]], dim=1)
+
+
+@torch.no_grad()
+def _set_forget_bias(lstm: nn.RNNBase, value: float) -> None:
+    """Gers, Schmidhuber and Cummins 2000; Jozefowicz, Zaremba and Sutskever 2015 advise 1.
+
+    Each gate has two biases that are added, in the order input, forget, cell, output.
+    """
+    forget = slice(lstm.hidden_size, 2 * lstm.hidden_size)
+    for name, bias in lstm.named_parameters():
+        if name.startswith("bias_"):
+            bias[forget] = value if name.startswith("bias_ih") else 0.0
