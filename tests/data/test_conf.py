@@ -13,13 +13,12 @@ from heldout.data.quality import check
 from heldout.data.store import read_split
 
 # what the policy warns of, and why that is known: the outer pixels of these images are never written on; one hand's
-# movements, and days of one country's demand, are smooth and alike; between symbols and mark there is nothing to copy
+# movements, and days of one country's demand, are smooth and alike
 KNOWN = {
     "digits": ["constant_features"],
     "mnist5k": ["constant_features"],
     "gunpoint": ["near_duplicates"],
     "italy_power_demand": ["near_duplicates"],
-    "copying": ["constant_features"],
 }
 COUNTS = {
     "digits": (1079, 359, 359),
