@@ -64,6 +64,8 @@ def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] =
         if cluster.address is None:
             _let_preload(modules)
         _connect(ray, cluster)
+        if cluster.address is None:
+            _take_first_workers()
     try:
         _check_resources(ray, cluster, resources)
         yield ray
@@ -114,15 +116,21 @@ def _wait_for_answer(address: str, here: str) -> None:
 
 
 def _let_preload(modules: Sequence[str]) -> None:
-    """Has the workers that Ray starts with itself import `modules`, and Tune give these workers to trials."""
-    from ray.tune.execution import class_cache
-
+    """Has the workers of a Ray that is about to be started import `modules` first."""
     from hydra_plugins.ray_tune_sweeper import _preload
 
     os.environ[_preload.VARIABLE] = ",".join([*WORKER_MODULES, *modules])
     os.environ[RAY_PRELOAD] = _preload.__name__
-    # Tune asks for workers with an environment of their own, for a Lightning of old, so that those that are there
-    # already would never do
+
+
+def _take_first_workers() -> None:
+    """Has Tune give trials the workers that Ray started with itself.
+
+    Tune asks for workers with an environment of their own, for a Lightning of old; those that are there already would
+    never do.
+    """
+    from ray.tune.execution import class_cache
+
     class_cache.DEFAULT_ENV_VARS.clear()
 
 
