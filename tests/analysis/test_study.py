@@ -55,7 +55,7 @@ def test_lines_are_in_the_order_of_the_axis(result: StudyResult) -> None:
 
 def test_sentences_name_the_best_first_and_who_never_gets_there(result: StudyResult) -> None:
     scores, need = result.sentences()
-    assert scores.startswith("Test accuracy at train examples 400: mlp 0.950 (")
+    assert scores.startswith("Test accuracy with 400 training examples: mlp 0.950 (")
     assert scores.index("knn") < scores.index("majority")
     assert need.endswith("knn 400, mlp 400; never reached by majority.")
 

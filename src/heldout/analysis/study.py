@@ -148,13 +148,16 @@ class StudyResult:
             if not lines:
                 continue
             where = "" if column is None else f"{column}: "
-            at = f"{_plain(self.study.figure.x)} {shown(lines[0].largest.value(self.study.figure.x))}"
-            confidence = self.comparison.settings.confidence
-            scores = [f"{line.label} {words.interval(_score(line.largest), confidence)}" for line in lines]
-            told.append(f"{where}Test accuracy at {at}: {'; '.join(scores)}.")
+            scores = [f"{line.label} {_interval(_score(line.largest))}" for line in lines]
+            told.append(f"{where}Test accuracy {self._end_of_the_axis(lines[0])}: {', '.join(scores)}.")
             if self.study.need_share is not None:
                 told.append(where + self._need_sentence(lines))
         return told
+
+    def _end_of_the_axis(self, line: Line) -> str:
+        x = self.study.figure.x
+        value = shown(line.largest.value(x))
+        return f"with {value} training examples" if x == TRAIN_EXAMPLES else f"at {x.rpartition('.')[2]} {value}"
 
     def _need_sentence(self, lines: Sequence[Line]) -> str:
         share = words.share(self.study.need_share or 0)
@@ -225,5 +228,7 @@ def _score(setting: Setting) -> Estimate:
     return score
 
 
-def _plain(key: str) -> str:
-    return key.rpartition(".")[2].replace("_", " ")
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return words.score(estimate.value)
+    return f"{words.score(estimate.value)} ({words.score(estimate.low)} to {words.score(estimate.high)})"

@@ -98,6 +98,7 @@ def _name_axes(figure: go.Figure, result: StudyResult) -> None:
     figure.update_xaxes(title_text=axis_title(config.x), row=len(config.metrics))
     for row, metric in enumerate(config.metrics, start=1):
         figure.update_yaxes(title_text=TITLES[metric], row=row, col=1)
-        figure.update_yaxes(type="log" if metric in LOGARITHMIC else "linear", row=row)
+        if metric in LOGARITHMIC:
+            figure.update_yaxes(type="log", dtick=1, row=row)
     for note in figure.layout.annotations:
         note.update(font={"size": 13, "color": theme.INK}, yshift=2)
