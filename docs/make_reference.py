@@ -53,6 +53,10 @@ MEANINGS = {
     "RandomForestConfig.trees": "number of trees",
     "HistGradientBoostingConfig.learning_rate": "what each round adds is shrunk by this",
     "CompareConfig.out": "folder of the comparison",
+    "ExplainConfig.methods": "`integrated_gradients`: gradients along the path from the mean of train to the example; "
+    "`occlusion`: the fall of the logit when a part is hidden; `attention_rollout`: the flow of attention through a "
+    "transformer",
+    "ExplainConfig.examples": "number of examples",
 }
 
 # what is said before the keys of a group
@@ -221,7 +225,7 @@ def _kind_name(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join("`null`" if one is types.NoneType else _kind_name(one) for one in arguments)
     if origin is list:
-        return f"list of {PLURALS[arguments[0]]}"
+        return f"list of {PLURALS.get(arguments[0]) or _kind_name(arguments[0])}"
     if origin is dict:
         return f"{_kind_name(arguments[1])} by name"
     return TYPES[kind]

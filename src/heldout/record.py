@@ -236,6 +236,26 @@ def append_predictions(path: Path, rows: Mapping[str, PredictionRows]) -> None:
     _write_table(pa.concat_tables([tables[split] for split in SPLITS]), path)
 
 
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """Write a Parquet file of `columns`, Arrow type by name; a key that a row lacks is null there."""
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
+    _write_table(table, path)
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a Parquet file; raises RecordError when it is missing, damaged or lacks one of `columns`."""
+    rows: list[dict[str, Any]] = _read_parquet(path, columns).to_pylist()
+    return rows
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file: readers see the old file or the new one."""
+    _write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def _history_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     import pyarrow as pa
 

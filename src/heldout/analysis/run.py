@@ -8,6 +8,7 @@ from typing import Any
 from heldout.analysis.curves import Curves
 from heldout.analysis.measures import Measures
 from heldout.analysis.verdict import Verdict
+from heldout.inside import Inside, read_inside
 from heldout.record import Record
 
 _PROVENANCE = ("key", "started", "hashes", "lineage", "mlflow", "counts", "test_openings", "data_test_openings")
@@ -33,6 +34,8 @@ class Run:
     measures: Measures | None
     verdict: Verdict
     curves: Curves
+    # of a network that was looked into
+    inside: Inside | None
     provenance: dict[str, Any]
 
     @classmethod
@@ -53,5 +56,6 @@ class Run:
             measures=measures,
             verdict=verdict,
             curves=Curves.of(record.history),
+            inside=read_inside(record.path),
             provenance={"record": record.path.as_posix()} | {key: info[key] for key in _PROVENANCE if key in info},
         )

@@ -103,6 +103,17 @@ class Keep(Enum):
 
 
 @dataclass
+class InsideConfig:
+    """Looks inside a network while it is trained; trials of a sweep have none."""
+
+    # ends of epochs, spread evenly over `max_epochs`, at which the norms of activations, gradients and updates of each
+    # layer are noted, and its dead units; 0 looks at none, and leaves out the summary of the layers too
+    looks: int = 10
+    # examples of the measured part of train on which activations are looked at, at most
+    examples: int = 500
+
+
+@dataclass
 class TrainerConfig:
     """How long, in what portions, on what, and what is kept."""
 
@@ -132,3 +143,4 @@ class TrainerConfig:
     deterministic: bool = False
     # a checkpoint to resume from is written at the first end of an epoch after so many seconds
     checkpoint_seconds: float = 5.0
+    inside: InsideConfig = field(default_factory=InsideConfig)

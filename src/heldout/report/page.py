@@ -14,7 +14,7 @@ from heldout.analysis.families import Family
 from heldout.analysis.run import Run
 from heldout.analysis.verdict import Label
 from heldout.config.analysis import AnalysisConfig
-from heldout.report import panels, provenance, theme, words
+from heldout.report import inside, panels, provenance, theme, words
 from heldout.report.axes import axis_floor, round_ticks
 from heldout.report.panels import Panel
 from heldout.report.scatter import gap_against_score
@@ -80,6 +80,7 @@ class Section:
     scale: Scale
     off_scale: list[Family]
     figures: dict[str, Figure]
+    opened: list[tuple[str, list[str]]]
     shared: list[tuple[str, list[str]]]
     run_columns: list[str]
     run_rows: list[tuple[Run, list[str]]]
@@ -123,6 +124,8 @@ def render(comparisons: Sequence[Comparison]) -> str:
         families=len({family.label for section in sections for family in section.families}),
         styles=theme.VERDICTS,
         meanings=MEANINGS,
+        inside_columns=inside.COLUMNS,
+        inside_shown=inside.SHOWN,
         plotly=get_plotlyjs(),
     )
 
@@ -162,6 +165,7 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
         scale=scale,
         off_scale=[f for f in families if f.accuracy and scale.outside(f.accuracy["validation"].value)],
         figures=_figures(identity, families, runs, comparison.settings),
+        opened=inside.table(inside.opened(families, runs)),
         shared=provenance.shared(runs),
         run_columns=columns,
         run_rows=rows,
@@ -199,6 +203,11 @@ def _figures(
     if deep:
         made["loss"] = panels.loss_panels(deep)
         made["gap"] = panels.gap_panels(deep, settings.overfit_gap)
+    looked_into = [one for one in inside.opened(families, runs) if one.family.rank is not None]
+    for shown in inside.SHOWN:
+        having = [one for one in looked_into if inside.layer_values(one.inside, shown)]
+        if having:
+            made[shown] = panels.layer_panels(having, shown)
     return {name: Figure(f"{identity}-{name}", figure_json(figure)) for name, figure in made.items()}
 
 

@@ -11,6 +11,7 @@ from heldout.analysis.curves import Curves
 from heldout.analysis.families import Family
 from heldout.report import theme
 from heldout.report.figures import gap_of, layout, line
+from heldout.report.inside import Opened, axis_of, layer_values, line_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -70,6 +71,20 @@ def gap_panels(panels: Sequence[Panel], overfit_gap: float) -> go.Figure:
         figure.add_hline(y=overfit_gap, line=threshold, **_place(index))
         _decorate(figure, index, panel.family, shade_onset=False)
     figure.update_yaxes(tickformat=".2f", zeroline=True, zerolinecolor=theme.TRAIN, zerolinewidth=1)
+    return figure
+
+
+def layer_panels(of: Sequence[Opened], shown: str) -> go.Figure:
+    """A quantity of `heldout.report.inside.SHOWN` by epoch, a line a layer: pale the first, dark the last."""
+    figure = _grid([Panel(one.family, []) for one in of])
+    for index, one in enumerate(of):
+        order = [layer.name for layer in one.inside.layers]
+        for name, values in layer_values(one.inside, shown).items():
+            style = line_of(order.index(name), len(order)) | {"name": name}
+            figure.add_scatter(x=one.inside.looks.epoch, y=values, **style, **_place(index))
+        _decorate(figure, index, one.family, shade_onset=False)
+    figure.update_yaxes(**axis_of(shown))
+    figure.update_layout(hovermode="closest")
     return figure
 
 

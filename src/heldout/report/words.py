@@ -40,6 +40,17 @@ def count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def quantity(value: float | None) -> str:
+    """A large number with three digits and a prefix: `1.23 M`."""
+    if value is None:
+        return NOTHING
+    for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        # what would be rounded up to the next prefix belongs there
+        if value >= 0.9995 * 10**power:
+            return f"{value / 10**power:.3g}\u00a0{prefix}"
+    return f"{value:.3g}\u00a0"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds with two significant digits, minutes or hours from 90 of the smaller unit on."""
     if seconds is None:

@@ -6,6 +6,7 @@ import logging
 
 from heldout.config.stages import TrainConfig
 from heldout.errors import RUNS_FAILED
+from heldout.inside import read_inside
 from heldout.record import Record
 from heldout.tracking import connect
 from heldout.training.errors import Interrupted
@@ -35,9 +36,12 @@ def run(config: TrainConfig) -> int:
 
 def _log_curves(config: TrainConfig, finished: list[Record]) -> None:
     from heldout.report import figures
+    from heldout.report.inside import layers_figure
 
     parent = connect(config.tracking).reopen(finished[0].info["mlflow"]["parent_run_id"])
     histories = [record.history for record in finished]
     parent.log_figure_html("loss_curves", figures.page(figures.loss_curves(histories)))
     parent.log_figure_html("gap_curves", figures.page(figures.gap_curves(histories)))
+    if (inside := read_inside(finished[0].path)) is not None:
+        parent.log_figure_html("layers", figures.page(layers_figure(inside)))
     parent.finish()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -34,6 +35,8 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 FIGURES_FOLDER = "figures"
 ERROR_TAG = "error"
+# by which MLflow's UI knows which artifacts are tables
+TABLES_TAG = "mlflow.loggedArtifacts"
 
 
 class RunTracker:
@@ -151,6 +154,12 @@ class RunTracker:
     def log_figure_html(self, name: str, html: str) -> None:
         """Adds a page that the UI shows among the artifacts, as figures/<name>.html."""
         self.log_text(html, f"{FIGURES_FOLDER}/{name}.html")
+
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Adds a table that the UI shows as one, as <name>.json; values are numbers, texts, lists or None."""
+        file = f"{name}.json"
+        self.log_text(json.dumps({"columns": list(columns), "data": [list(row) for row in rows]}), file)
+        self.set_tags({TABLES_TAG: json.dumps([{"path": file, "type": "table"}])})
 
     def log_dataset(self, card: Card, directory: Path) -> None:
         """Names the prepared data set in `directory` as input of this run: train and validation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from heldout.data.batches import Batches
 from heldout.data.card import Card
 from heldout.data.shard import Shard
 from heldout.data.store import Split
+from heldout.inside import Cost
 from heldout.models import build, load_weights, save_weights
 from heldout.tasks.classify import BlockSteps, Classify
 from heldout.tasks.shared_steps import SharedSteps
@@ -39,9 +41,12 @@ from heldout.training.callbacks import (
     Report,
     StopOnSignal,
 )
+from heldout.training.cost import Costs
 from heldout.training.errors import TooManyWorkers
-from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch
+from heldout.training.fitted import FitInputs, Fitted, FromInside, LogMetrics, ReportEpoch
 from heldout.training.inputs import fit_inputs
+from heldout.training.inside import LookInside
+from heldout.training.layers import summarise
 from heldout.training.parallel import announce, joined, leading, store_of
 from heldout.training.prepared import find_or_prepare
 from heldout.training.workers import DataParallel, Order, Workers
@@ -89,7 +94,9 @@ def fit_deep(
     history = History(log, name)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
-    callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), checkpoints, StopOnSignal()]
+    inside, costs = _looks(config, data), Costs(len(data.train))
+    callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), costs, *inside]
+    callbacks += [checkpoints, StopOnSignal()]
     if report is not None:
         callbacks += [AsConfigured(config.optimizer), Report(report, kept, CHECKPOINT)]
     checkpoint = _checkpoint(folder, name)
@@ -105,15 +112,20 @@ def fit_deep(
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
+    started = time.monotonic()
+    probabilities = {split: predict(network, of, batch_size) for split, of in splits.items()}
+    rate = sum(map(len, splits.values())) / (time.monotonic() - started)
+    device = next(network.parameters()).device
     return Fitted(
         history=history.rows,
-        probabilities={split: predict(network, of, batch_size) for split, of in splits.items()},
+        probabilities=probabilities,
         kept_epoch=kept.epoch,
         epochs=int(history.rows[-1]["epoch"]),
         steps=module.steps_done,
         parameters=sum(p.numel() for p in network.parameters()),
         seconds=seconds,
         model_file=folder / WEIGHTS,
+        inside=_from_inside(network, data, inside[0].rows, costs, rate, device.type) if inside else None,
     )
 
 
@@ -166,6 +178,33 @@ def predict(network: nn.Module, split: Split, batch_size: int) -> np.ndarray:
         inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
         rows.append(torch.softmax(network(inputs).float(), dim=1).cpu())
     return np.asarray(torch.cat(rows).numpy())
+
+
+def _looks(config: TrainConfig, data: FitInputs) -> list[LookInside]:
+    settings = config.trainer
+    if settings.inside.looks == 0:
+        return []
+    steps = math.ceil(len(data.train) / settings.batch_size)
+    return [LookInside(settings.inside, data.train_subset, steps, settings.eval_batch_size)]
+
+
+def _from_inside(
+    network: nn.Module, data: FitInputs, rows: list[dict[str, Any]], costs: Costs, rate: float, device: str
+) -> FromInside:
+    """Moves the network to the CPU. rate: of prediction, examples a second."""
+    example = {name: torch.from_numpy(values[:1].copy()) for name, values in data.train_subset.inputs.items()}
+    layers, flops = summarise(network, example)
+    cost = Cost(
+        parameters=sum(layer.parameters for layer in layers),
+        trainable=sum(layer.trainable for layer in layers),
+        flops=flops,
+        device=device,
+        peak_memory=costs.peak_memory,
+        memory_at_start=costs.memory_at_start,
+        train_examples_per_second=costs.train_examples_per_second,
+        predict_examples_per_second=rate,
+    )
+    return FromInside(layers, cost, rows)
 
 
 def _prepare_torch(config: TrainConfig, seed: int) -> None:

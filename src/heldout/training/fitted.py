@@ -11,6 +11,7 @@ import numpy as np
 
 from heldout.data.card import Card
 from heldout.data.store import Split
+from heldout.inside import Cost, Layer
 
 # logs metrics by name at an epoch
 LogMetrics = Callable[[dict[str, float], int], None]
@@ -31,11 +32,20 @@ class FitInputs:
 
 
 @dataclass(frozen=True)
+class FromInside:
+    """What is known of the inside of a network: its layers, its cost, and a row a look and layer."""
+
+    layers: list[Layer]
+    cost: Cost
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Fitted:
     """The outcome of a fit.
 
     history: a row per epoch and split. probabilities: by split, float32 [examples, classes], at the kept epoch.
-    seconds: of fitting, measuring included.
+    seconds: of fitting, measuring included. inside: of a network that was looked into.
     """
 
     history: list[dict[str, Any]]
@@ -46,6 +56,7 @@ class Fitted:
     parameters: int | None
     seconds: float
     model_file: Path
+    inside: FromInside | None = None
 
 
 def grouped(measured: dict[str, dict[str, float]]) -> dict[str, float]:

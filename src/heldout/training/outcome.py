@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from heldout.config.stages import TrainConfig
 from heldout.data.card import Card
 from heldout.data.hashing import hash_file
 from heldout.data.test_split import count_openings
+from heldout.inside import INSIDE_FILE, LAYERS_FILE, Layer, write_inside
 from heldout.record import (
     CONFIG_FILE,
     HISTORY_FILE,
@@ -24,12 +25,14 @@ from heldout.record import (
 )
 from heldout.tracking import RunTracker
 from heldout.tracking.lineage import collect
-from heldout.training.fitted import FitInputs, Fitted
+from heldout.training.fitted import FitInputs, Fitted, FromInside
 from heldout.training.identity import Identity
 from heldout.training.prepared import Prepared
 
 LEDGER = Path(".heldout/test_openings.jsonl")
 EXAMPLE_ROWS = 3
+# of what a network costs, as metrics of its run
+COSTS = ("flops", "peak_memory", "train_examples_per_second", "predict_examples_per_second")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
         | {"fit_seconds": fitted.seconds, "parameters": float(fitted.parameters or 0)},
         fitted.kept_epoch,
     )
+    if fitted.inside is not None:
+        _write_inside(folder, fitted.inside, run, fitted.kept_epoch)
     if log_model:
         example = {name: values[:EXAMPLE_ROWS] for name, values in data.validation.inputs.items()}
         run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
@@ -87,6 +92,17 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
     write_record(folder, info)
     for name in (HISTORY_FILE, PREDICTIONS_FILE, CONFIG_FILE, RECORD_FILE):
         run.log_artifact(folder / name)
+
+
+def _write_inside(folder: Path, inside: FromInside, run: RunTracker, epoch: int) -> None:
+    write_inside(folder, inside.layers, inside.cost, inside.rows)
+    for name in (LAYERS_FILE, INSIDE_FILE):
+        if (folder / name).is_file():
+            run.log_artifact(folder / name)
+    columns = [field.name for field in fields(Layer)]
+    run.log_table("layers_table", columns, [[getattr(layer, c) for c in columns] for layer in inside.layers])
+    numbers = {key: value for key, value in asdict(inside.cost).items() if key in COSTS}
+    run.log_metrics({f"cost/{key}": float(value) for key, value in numbers.items()}, epoch)
 
 
 def write_failure(folder: Path, job: Job, error: str) -> None:

@@ -7,12 +7,13 @@ import os
 import shutil
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from heldout.config.stages import Resume, TrainConfig
+from heldout.config.training import InsideConfig
 from heldout.record import Record
 from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.errors import RunRefused
@@ -175,7 +176,8 @@ def _fit_once(work: _Work, parent: RunTracker | None, fit: Fit) -> None:
             _take_up(trial, folder, run)
             report = trial.report
         parallel = _parallel(work, fit)
-        fitted = fit_one(work.config, data, fit.seed, folder, run.log_metrics, job.name, report, parallel)
+        config = work.config if trial is None else _not_looked_into(work.config)
+        fitted = fit_one(config, data, fit.seed, folder, run.log_metrics, job.name, report, parallel)
         write_outcome(record, job, data, fitted, log_model=trial is None or trial.log_models)
     except Diverged as error:
         write_failure(record, job, str(error))
@@ -187,6 +189,11 @@ def _fit_once(work: _Work, parent: RunTracker | None, fit: Fit) -> None:
         if trial is not None:
             run.set_tags({OUTCOME_TAG: "finished"})
         run.finish("FINISHED")
+
+
+def _not_looked_into(config: TrainConfig) -> TrainConfig:
+    """A sweep asks what a trial reaches, and should pay for nothing else."""
+    return replace(config, trainer=replace(config.trainer, inside=InsideConfig(looks=0)))
 
 
 def _take_up(trial: Trial, folder: Path, run: RunTracker) -> None:
