@@ -57,6 +57,7 @@ STAGES = {
         Stage("compare", "heldout.stages.compare:run", heavy=True),
         Stage("report", "heldout.stages.report:run"),
         Stage("study", "heldout.stages.study:run", heavy=True),
+        Stage("explain", "heldout.stages.explain:run", heavy=True),
     )
 }
 

@@ -32,6 +32,7 @@ stages, each with Hydra overrides (heldout train --help lists them):
   compare     gaps, verdicts and a table of families from records
   report      one HTML page from comparisons
   study       all trainings that one question needs, their figure and page
+  explain     what a network's answers rest on, and whether that depends on what it has learned
 """
 
 

@@ -66,7 +66,6 @@ RULES: dict[str, Rule] = {
     "looks": AT_LEAST_ZERO,
     "steps": POSITIVE,
     "window": POSITIVE,
-    "examples": POSITIVE,
     "limit": POSITIVE,
     "length": (lambda value: value >= 12, "12 or more, so that something lies between question and answer"),
     "examples": POSITIVE,

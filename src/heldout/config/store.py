@@ -18,6 +18,7 @@ from heldout.config.data import (
     TextData,
     TextFilesData,
 )
+from heldout.config.explain import ExplainConfig
 from heldout.config.model import FAMILIES
 from heldout.config.stages import (
     CompareConfig,
@@ -51,6 +52,7 @@ STAGES: dict[str, type] = {
     "compare": CompareConfig,
     "report": ReportConfig,
     "study": StudyRunConfig,
+    "explain": ExplainConfig,
 }
 
 # every schema a group file may name in its defaults list as `schema_<name>`

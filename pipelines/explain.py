@@ -1,0 +1,8 @@
+"""Stage `explain`: a run, and Hydra overrides."""
+
+import sys
+
+from heldout.app import main
+
+if __name__ == "__main__":
+    sys.exit(main("explain"))
