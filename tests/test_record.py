@@ -259,7 +259,7 @@ def test_the_program_in_the_docs_writes_a_record_that_can_be_compared(
     exec(compile(program, str(page), "exec"), {})
     [family] = compare([Record.load(path) for path in find_records("records")], AnalysisConfig()).families
     assert family.label == "naive_bayes"
-    assert 0.7 < family.accuracy["validation"].value < 0.95
+    assert 0.7 < family.score["validation"].value < 0.95
 
 
 def test_importing_the_record_imports_nothing_heavy() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heldout.errors import UserError
+from heldout.predictions import Predictions
+from heldout.scoring import CLASSIFICATION, SCORINGS, Scoring, scoring_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,30 +43,20 @@ REQUIRED: dict[str, type] = {
     "kind": str,
     "seed": int,
     "status": str,
-    "classes": list,
 }
-HISTORY_COLUMNS = ("epoch", "step", "split", "loss", "accuracy", "learning_rate", "seconds")
+REQUIRED_OF_CLASSIFICATION: dict[str, type] = {"classes": list}
+# of the history, beside the measures of the task
+HISTORY_COLUMNS = ("epoch", "step", "split", "learning_rate", "seconds")
 
 _REPEAT = "Run the training again to write it anew"
 
+# ids, target and probabilities: what classification needs
 PredictionRows = tuple["Sequence[str] | np.ndarray", "np.ndarray", "np.ndarray"]
+AnyRows = Mapping[str, "PredictionRows | Predictions"]
 
 
 class RecordError(UserError):
     """A record that is missing, incomplete, corrupt or of another format."""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions of one split at the kept epoch.
-
-    ids: str [n], unique; target: int64 [n], index into the record's classes; probabilities: float32 [n,
-    classes].
-    """
-
-    ids: np.ndarray
-    target: np.ndarray
-    probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -92,15 +84,32 @@ class Record:
         check_info(info, file)
         return cls(directory, info)
 
+    @property
+    def task(self) -> str:
+        """What was predicted; a record that does not say is one of a classification."""
+        return str(self.info.get("task") or CLASSIFICATION)
+
+    @property
+    def scoring(self) -> Scoring:
+        """How the task is scored."""
+        return scoring_of(self.task)
+
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row per epoch and split, by epoch; empty when the run failed before its first epoch."""
         if not (self.path / HISTORY_FILE).exists() and self.info["status"] != "finished":
-            table = _history_table([])
+            table = _history_table([], self.scoring)
         else:
-            table = _read_parquet(self.path / HISTORY_FILE, HISTORY_COLUMNS)
+            columns = (*HISTORY_COLUMNS, self.scoring.loss.name, self.scoring.score.name)
+            table = _read_parquet(self.path / HISTORY_FILE, columns)
         rows: pd.DataFrame = table.to_pandas()
         return rows.sort_values(["epoch", "split"], kind="stable", ignore_index=True)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The measures of the task that the history has at every epoch."""
+        history = self.history
+        return tuple(name for name in self.scoring.names if name in history and not history[name].isna().any())
 
     def kept(self, split: str, metric: str) -> float:
         """A metric of a finished run on a split, at the epoch that is kept."""
@@ -131,20 +140,40 @@ class Record:
         file = self.path / PREDICTIONS_FILE
         if rows.num_rows == 0:
             raise RecordError(f"{file} has no rows of split {split!r}; it has {', '.join(self.prediction_splits)}")
-        target = rows.column("target").to_numpy().astype("int64")
-        values = pc.list_flatten(rows.column("probabilities")).to_numpy().astype("float32", copy=False)
+        ids = rows.column("id").to_numpy(zero_copy_only=False)
+        reference = (self.info.get("target") or {}).get("mean")
+        found = Predictions(ids, **self._columns(rows), reference=reference)
+        _check_rows(split, found, self.scoring, file)
+        return found
+
+    def _columns(self, rows: pa.Table) -> dict[str, Any]:
+        found: dict[str, Any] = {"columns": {}}
+        for name in self.scoring.columns:
+            if name == "probabilities":
+                found[name] = self._probabilities(rows)
+            elif name == "target":
+                kind = "int64" if self.task == CLASSIFICATION else "float64"
+                found[name] = rows.column(name).to_numpy().astype(kind)
+            else:
+                found["columns"][name] = rows.column(name).to_numpy().astype("float64")
+        return found
+
+    def _probabilities(self, rows: pa.Table) -> np.ndarray:
+        import pyarrow.compute as pc
+
+        values: np.ndarray = pc.list_flatten(rows.column("probabilities")).to_numpy().astype("float32", copy=False)
         classes = len(self.info["classes"])
         lengths = pc.unique(pc.list_value_length(rows.column("probabilities"))).to_pylist()
         if lengths != [classes]:
-            raise RecordError(f"{file}: each row needs {classes} probabilities, one a class; found lengths {lengths}")
-        ids = rows.column("id").to_numpy(zero_copy_only=False)
-        probabilities = values.reshape(-1, classes)
-        _check_rows(split, ids, target, probabilities, file)
-        return Predictions(ids, target, probabilities)
+            raise RecordError(
+                f"{self.path / PREDICTIONS_FILE}: each row needs {classes} probabilities, one a class; found lengths "
+                f"{lengths}"
+            )
+        return values.reshape(-1, classes)
 
     @cached_property
     def _predictions_table(self) -> pa.Table:
-        return _read_parquet(self.path / PREDICTIONS_FILE, ("split", "id", "target", "probabilities"))
+        return _read_parquet(self.path / PREDICTIONS_FILE, ("split", "id", *self.scoring.columns))
 
 
 def find_records(root: Path | str) -> list[Path]:
@@ -169,7 +198,11 @@ def check_info(info: object, source: Path | str) -> None:
     """Check the content of ``record.json``; raises RecordError that names `source` and the field."""
     if not isinstance(info, dict):
         raise RecordError(f"{source} holds a {type(info).__name__}; expected a JSON object")
-    for field, kind in REQUIRED.items():
+    task = info.get("task") or CLASSIFICATION
+    if task not in SCORINGS:
+        raise RecordError(f"{source}: field 'task' is {task!r}; expected one of {', '.join(SCORINGS)}")
+    required = REQUIRED | (REQUIRED_OF_CLASSIFICATION if task == CLASSIFICATION else {})
+    for field, kind in required.items():
         if field not in info:
             raise RecordError(f"{source} lacks the field {field!r}; docs/reference/record.md lists what is required")
         if not isinstance(info[field], kind) or isinstance(info[field], bool):
@@ -197,42 +230,45 @@ def write_record(directory: Path, info: Mapping[str, Any]) -> None:
     _write_atomically(file, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
 
 
-def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the history file `path`; a row has epoch, step, split, loss, accuracy, learning_rate, seconds.
+def write_history(path: Path, rows: Sequence[Mapping[str, Any]], task: str = CLASSIFICATION) -> None:
+    """Write the history file `path`; a row has epoch, step, split, loss, the score, learning_rate, seconds.
 
-    Any further key is a metric and becomes a float64 column; a key that a row lacks is null there. Raises
-    RecordError when a row has no epoch or a split that is neither train nor validation.
+    The score is that of the task: accuracy of classification. Any further key is a metric and becomes a float64 column;
+    a key that a row lacks is null there. Raises RecordError when a row has no epoch or a split that is neither train
+    nor validation.
     """
     for row in rows:
         if not isinstance(row.get("epoch"), int) or row.get("split") not in SPLITS[:2]:
             raise RecordError(f"{path}: a history row needs an int epoch and a split of train or validation, got {row}")
-    _write_table(_history_table(rows), path)
+    _write_table(_history_table(rows, scoring_of(task)), path)
 
 
-def write_predictions(path: Path, rows: Mapping[str, PredictionRows]) -> None:
-    """Write the predictions file `path` from ``{split: (ids, target, probabilities)}``.
+def write_predictions(path: Path, rows: AnyRows, task: str = CLASSIFICATION) -> None:
+    """Write the predictions file `path` by split, from `Predictions` or, of classes, `(ids, target, probabilities)`.
 
-    ids: str [n], unique within the split; target: int [n]; probabilities: float [n, classes]. Raises
-    RecordError when shapes disagree, an id is repeated, a target is no class or a probability is not within
-    0..1.
+    ids: str [n], unique within the split; target: int or float [n]; probabilities: float [n, classes]. Raises
+    RecordError when shapes disagree, an id is repeated, a target is no class, a probability is not within 0..1 or a
+    number is not finite.
     """
     import pyarrow as pa
 
     unknown = sorted(set(rows) - set(SPLITS))
     if unknown:
         raise RecordError(f"{path}: unknown split {', '.join(unknown)}; expected {', '.join(SPLITS)}")
-    tables = [_predictions_of_split(split, rows[split], path) for split in SPLITS if split in rows]
+    scoring = scoring_of(task)
+    tables = [_predictions_of_split(split, rows[split], scoring, path) for split in SPLITS if split in rows]
     _write_table(pa.concat_tables(tables, promote_options="none"), path)
 
 
-def append_predictions(path: Path, rows: Mapping[str, PredictionRows]) -> None:
+def append_predictions(path: Path, rows: AnyRows, task: str = CLASSIFICATION) -> None:
     """Add splits to an existing predictions file, as `evaluate` does with test, or replace them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    old = _read_parquet(path, ("split", "id", "target", "probabilities"))
+    scoring = scoring_of(task)
+    old = _read_parquet(path, ("split", "id", *scoring.columns))
     tables = {split: old.filter(pc.equal(old.column("split"), split)) for split in SPLITS}
-    tables |= {split: _predictions_of_split(split, added, path) for split, added in rows.items()}
+    tables |= {split: _predictions_of_split(split, added, scoring, path) for split, added in rows.items()}
     _write_table(pa.concat_tables([tables[split] for split in SPLITS]), path)
 
 
@@ -256,43 +292,77 @@ def write_text(path: Path, text: str) -> None:
     _write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _history_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def _history_table(rows: Sequence[Mapping[str, Any]], scoring: Scoring) -> pa.Table:
     import pyarrow as pa
 
-    metrics = sorted({key for row in rows for key in row} - set(HISTORY_COLUMNS))
+    first = [scoring.loss.name, scoring.score.name]
+    further = sorted({key for row in rows for key in row} - {*HISTORY_COLUMNS, *first})
     schema = pa.schema(
         [("epoch", pa.int32()), ("step", pa.int64()), ("split", pa.string())]
-        + [(name, pa.float64()) for name in ("loss", "accuracy", *metrics, "learning_rate", "seconds")]
+        + [(name, pa.float64()) for name in (*first, *further, "learning_rate", "seconds")]
     )
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
 
 
-def _predictions_of_split(split: str, rows: PredictionRows, path: Path) -> pa.Table:
+def _predictions_of_split(split: str, rows: PredictionRows | Predictions, scoring: Scoring, path: Path) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    ids, target = np.asarray(rows[0]), np.asarray(rows[1])
-    probabilities = np.ascontiguousarray(rows[2], dtype=np.float32)
-    if probabilities.ndim != 2 or not len(ids) == len(target) == len(probabilities):
-        raise RecordError(
-            f"{path}, split {split}: {len(ids)} ids, {len(target)} targets and probabilities of shape "
-            f"{list(probabilities.shape)}; expected n, n and [n, classes]"
-        )
-    _check_rows(split, ids, target, probabilities, path)
-    offsets = np.arange(len(ids) + 1, dtype=np.int32) * probabilities.shape[1]
+    if not isinstance(rows, Predictions):
+        ids, target, probabilities = rows
+        rows = Predictions(np.asarray(ids), np.asarray(target), np.ascontiguousarray(probabilities, dtype=np.float32))
+    _check_shapes(split, rows, scoring, path)
+    _check_rows(split, rows, scoring, path)
     columns = {
-        "split": pa.array([split] * len(ids), pa.string()),
-        "id": pa.array(ids.astype(str).tolist(), pa.string()),
-        "target": pa.array(target.astype(np.int32)),
-        "probabilities": pa.ListArray.from_arrays(offsets, pa.array(probabilities.ravel())),
+        "split": pa.array([split] * len(rows.ids), pa.string()),
+        "id": pa.array(np.asarray(rows.ids).astype(str).tolist(), pa.string()),
     }
+    for name in scoring.columns:
+        if name == "probabilities":
+            values = np.ascontiguousarray(rows.probabilities, dtype=np.float32)
+            offsets = np.arange(len(rows.ids) + 1, dtype=np.int32) * values.shape[1]
+            columns[name] = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
+        elif name == "target":
+            kind = np.int32 if scoring.task == CLASSIFICATION else np.float64
+            columns[name] = pa.array(rows.target.astype(kind))
+        else:
+            columns[name] = pa.array(np.asarray(rows.columns[name], dtype=np.float64))
     return pa.table(columns)
 
 
-def _check_rows(split: str, ids: np.ndarray, target: np.ndarray, probabilities: np.ndarray, source: Path) -> None:
-    classes = probabilities.shape[1]
-    if len(set(ids.tolist())) != len(ids):
+def _check_shapes(split: str, rows: Predictions, scoring: Scoring, source: Path) -> None:
+    n, probabilities = len(rows.ids), rows.probabilities
+    if "probabilities" in scoring.columns:
+        if probabilities.ndim != 2 or not n == len(rows.target) == len(probabilities):
+            raise RecordError(
+                f"{source}, split {split}: {n} ids, {len(rows.target)} targets and probabilities of shape "
+                f"{list(probabilities.shape)}; expected n, n and [n, classes]"
+            )
+        return
+    given = {"target": rows.target, **rows.columns}
+    shapes = {name: list(given[name].shape) if name in given else None for name in scoring.columns}
+    if any(shape != [n] for shape in shapes.values()):
+        raise RecordError(f"{source}, split {split}: {n} ids and columns of shapes {shapes}; expected [{n}] for each")
+
+
+def _check_rows(split: str, rows: Predictions, scoring: Scoring, source: Path) -> None:
+    import numpy as np
+
+    if len(set(rows.ids.tolist())) != len(rows.ids):
         raise RecordError(f"{source}, split {split}: ids are not unique; each example may have one row")
+    if "probabilities" in scoring.columns:
+        _check_classes(split, rows.target, rows.probabilities, source)
+        return
+    for name in scoring.columns:
+        values = rows.target if name == "target" else rows.columns[name]
+        if not np.isfinite(values).all():
+            raise RecordError(
+                f"{source}, split {split}: column {name!r} holds NaN or infinity; expected finite numbers"
+            )
+
+
+def _check_classes(split: str, target: np.ndarray, probabilities: np.ndarray, source: Path) -> None:
+    classes = probabilities.shape[1]
     if len(target) and not (target.min() >= 0 and target.max() < classes):
         raise RecordError(
             f"{source}, split {split}: targets run from {target.min()} to {target.max()}; expected 0 to {classes - 1}"

@@ -65,8 +65,8 @@ def test_families_are_ranked_by_validation_within_each_data_set(comparison: Comp
 
 def test_a_family_has_the_mean_over_its_seeds_and_a_t_interval(comparison: Comparison) -> None:
     cnn = family(comparison, "cnn")
-    values = [r.measures.accuracy["validation"].value for r in comparison.runs if (r.data, r.family) == ("toy", "cnn")]
-    estimate = cnn.accuracy["validation"]
+    values = [r.measures.score["validation"].value for r in comparison.runs if (r.data, r.family) == ("toy", "cnn")]
+    estimate = cnn.score["validation"]
     assert len(values) == 3
     assert estimate.value == pytest.approx(np.mean(values))
     assert estimate.high - estimate.value == pytest.approx(4.3027 * np.std(values, ddof=1) / np.sqrt(3), rel=1e-3)
@@ -76,11 +76,11 @@ def test_a_family_has_the_mean_over_its_seeds_and_a_t_interval(comparison: Compa
 
 
 def test_one_seed_or_equal_seeds_fall_back_to_examples_and_say_so(comparison: Comparison) -> None:
-    single = family(comparison, "cnn", "other").accuracy["validation"]
+    single = family(comparison, "cnn", "other").score["validation"]
     assert single.method == "Wilson score interval (one seed)"
     assert single.width > 0.03
     equal = family(comparison, "majority")
-    assert equal.accuracy["validation"].method == "Wilson score interval (all seeds agree)"
+    assert equal.score["validation"].method == "Wilson score interval (all seeds agree)"
     assert equal.gap.method == "bootstrap over examples (all seeds agree)"
 
 
@@ -99,13 +99,13 @@ def test_without_test_rows_the_lift_is_on_validation(tmp_path: Path) -> None:
         plant(tmp_path, replace(plan, test=None))
     result = compare(load(tmp_path), CFG)
     assert family(result, "cnn").lift.split == "validation"
-    assert "test" not in family(result, "cnn").accuracy
+    assert "test" not in family(result, "cnn").score
 
 
 def test_failed_runs_are_listed_with_their_cause(comparison: Comparison) -> None:
     gru = family(comparison, "gru")
     assert gru.failed_seeds == [0, 1]
-    assert gru.accuracy == {}
+    assert gru.score == {}
     assert gru.verdict.label is Label.not_enough_evidence
     assert "NaN at step 37" in gru.verdict.evidence[0]
 

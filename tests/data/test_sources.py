@@ -42,6 +42,7 @@ DTYPES = {
     Modality.table: {"numeric": "float32", "categorical": "int32"},
     # tokens come when train is known
     Modality.text: {},
+    Modality.interactions: {"categorical": "int32"},
 }
 BASIC_MOTIONS = ("Badminton", "Running", "Standing", "Walking")
 AXES = {Modality.image: 4, Modality.series: 3}
@@ -80,7 +81,8 @@ def test_every_source_states_its_origin(loaded, name):
     assert dtypes.items() <= DTYPES[modality].items()
     if "x" in raw.inputs:
         assert raw.inputs["x"].ndim == AXES[modality]
-    assert set(raw.target) == set(raw.classes)
+    assert raw.task == SHIPPED[name].task.value
+    assert set(raw.target) == set(raw.classes) if raw.classes else np.isfinite(raw.target).all()
     assert (raw.texts is not None) == (modality is Modality.text)
 
 
@@ -214,6 +216,24 @@ def test_pd_speech_is_one_row_a_person(loaded):
     assert Counter(raw.target.tolist()) == {"PD": 188, "control": 64}
     assert raw.inputs["numeric"].shape == (252, 751)
     assert not np.isnan(raw.inputs["numeric"]).any()
+
+
+def test_diabetes_is_that_of_scikit_learn(loaded):
+    from sklearn.datasets import load_diabetes
+
+    bunch = load_diabetes(scaled=False)
+    raw = loaded["diabetes"]
+    assert bunch.feature_names == [column["name"] for column in raw.columns]
+    np.testing.assert_allclose(raw.inputs["numeric"], bunch.data, rtol=1e-6)
+    np.testing.assert_array_equal(raw.target, bunch.target)
+
+
+def test_insteval_is_that_of_lme4(loaded):
+    # reference manual of lme4: 73421 observations, 2972 students, 1128 lecturers
+    raw = loaded["insteval"]
+    assert raw.inputs["categorical"].shape == (73421, 2)
+    assert raw.inputs["categorical"].max(axis=0).tolist() == [2972, 1128]
+    assert (raw.target.min(), raw.target.max()) == (1, 5)
 
 
 def test_a_pickle_that_is_not_the_pinned_one_is_not_loaded(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import torch
 
 from heldout.data.card import Card, Column
 from heldout.data.raw import RawData
-from heldout.data.statistics import compute_statistics
+from heldout.data.statistics import compute_statistics, target_statistics
 
 CLASSES = ("a", "b", "c")
 EXAMPLES = 24
@@ -18,7 +18,7 @@ EXAMPLES = 24
 
 @dataclass(frozen=True)
 class Example:
-    """A card with the inputs and class indices of all its examples."""
+    """A card with the inputs and class indices, or numbers, of all its examples."""
 
     card: Card
     inputs: dict[str, np.ndarray]
@@ -98,6 +98,32 @@ def with_input_length(example: Example, steps: int) -> Example:
     return Example(replace(example.card, inputs=specs), inputs, example.target)
 
 
+def ratings() -> Example:
+    """Users who like items of their own kind, some of them unknown (seed 0)."""
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.permutation(EXAMPLES) % 4, rng.permutation(EXAMPLES) % 6], axis=1).astype(np.int32)
+    columns: list[Column] = [
+        {"name": "user", "kind": "categorical", "categories": ["u", "v", "w"]},
+        {"name": "item", "kind": "categorical", "categories": list("abcde")},
+    ]
+    target = (codes.sum(axis=1) + codes.prod(axis=1)) % len(CLASSES)
+    example = with_numbers(_example("interactions", {"categorical": codes}, target, columns))
+    return Example(replace(example.card, task="recommendation"), example.inputs, example.target)
+
+
+def with_numbers(example: Example) -> Example:
+    """The same inputs with a number to predict: 100 a class, from 1,000 on."""
+    target = 1000 + 100 * example.target.astype(np.float64)
+    card = replace(
+        example.card,
+        task="regression",
+        classes=[],
+        class_counts={split: [] for split in ("train", "validation", "test")},
+        target=target_statistics(target),
+    )
+    return Example(card, example.inputs, target)
+
+
 # by name: what is unusual about it
 KINDS: dict[str, Callable[[], Example]] = {
     "image": lambda: image(1, 8, 8),
@@ -110,6 +136,7 @@ KINDS: dict[str, Callable[[], Example]] = {
     "numeric table": lambda: table(4, 0),
     "categorical table": lambda: table(0, 3),
     "text": text,
+    "interactions": ratings,
 }
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example
+from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example, with_numbers
 from torch import nn
 
 from heldout.config.model import DeepConfig, ModelConfig
 from heldout.models import build, deep_families, load_weights, save_weights
+from heldout.models.target_scale import TargetScale
 
 MADE = {name: make() for name, make in KINDS.items()}
 PAIRS = [
@@ -22,6 +23,7 @@ PAIRS = [
     for name, example in MADE.items()
     if example.card.modality in {modality.value for modality in family.accepts}
 ]
+OF_CLASSES = [pair for pair in PAIRS if pair.values[1].card.classes]
 LENGTHS = [pair for pair in PAIRS if "length" in pair.values[1].card.inputs]
 
 # one step leaves a recurrent network nothing to remember
@@ -37,10 +39,13 @@ def made(family: Family, example: Example, seed: int = 0, **settings: object) ->
 
 
 def loss_of(module: nn.Module, example: Example) -> torch.Tensor:
+    if not example.card.classes:
+        target = TargetScale.of(example.card).standardised(example.target)
+        return nn.functional.mse_loss(module(example.tensors()).squeeze(1), torch.from_numpy(target))
     return nn.functional.cross_entropy(module(example.tensors()), example.labels())
 
 
-@every_pair
+@pytest.mark.parametrize(("family", "example"), OF_CLASSES)
 def test_gives_a_finite_logit_for_each_class(family: Family, example: Example) -> None:
     module = made(family, example)
     for rows in (slice(None), slice(1)):
@@ -48,6 +53,14 @@ def test_gives_a_finite_logit_for_each_class(family: Family, example: Example) -
         assert logits.shape == (EXAMPLES if rows == slice(None) else 1, len(CLASSES))
         assert logits.dtype == torch.float32
         assert logits.isfinite().all()
+
+
+@every_pair
+def test_gives_one_number_where_a_number_is_predicted(family: Family, example: Example) -> None:
+    of_numbers = with_numbers(example) if example.card.classes else example
+    numbers = made(family, of_numbers)(example.tensors())
+    assert numbers.shape == (EXAMPLES, 1)
+    assert numbers.isfinite().all()
 
 
 @pytest.mark.parametrize(("family", "example"), SEVERAL_STEPS)
@@ -108,7 +121,7 @@ def test_overfits_one_batch(family: Family, example: Example) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.1  # log 3 = 1.1 at chance
+    assert loss < 0.1  # log 3 = 1.1 at chance; of numbers 1
 
 
 @every_pair

@@ -62,9 +62,9 @@ def test_families_are_shown_by_rank_with_their_interval(families: list[Family]) 
     validation = next(trace for trace in figure.data if trace.name == "validation")
     ranked = [family for family in families if family.rank]
     assert list(validation.y) == [family.label for family in ranked]
-    assert list(validation.x) == [family.accuracy["validation"].value for family in ranked]
+    assert list(validation.x) == [family.score["validation"].value for family in ranked]
     assert validation.error_x.array[0] == pytest.approx(
-        ranked[0].accuracy["validation"].high - ranked[0].accuracy["validation"].value
+        ranked[0].score["validation"].high - ranked[0].score["validation"].value
     )
     assert {trace.name for trace in figure.data} == {"train", "validation", "test"}
 
@@ -78,13 +78,13 @@ def test_the_scatter_marks_families_by_verdict_and_leaves_the_far_out(families: 
     by_label = {family.label: family for family in families}
     for mark, name in zip(marks, names, strict=True):
         assert mark.marker.color == theme.VERDICTS[by_label[name].verdict.label].color
-        assert mark.y[0] == by_label[name].accuracy["validation"].value
+        assert mark.y[0] == by_label[name].score["validation"].value
 
 
 def test_a_single_family_has_a_scatter_too(comparison: Comparison) -> None:
     alone = [family for family in comparison.families if family.data == "other"]
     low, high = gap_against_score(alone, 0.05).layout.yaxis.range
-    assert low < alone[0].accuracy["validation"].value < high
+    assert low < alone[0].score["validation"].value < high
 
 
 def test_each_family_has_a_panel_with_kept_epoch_and_onset(of_deep: list[Panel]) -> None:

@@ -11,6 +11,7 @@ from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.errors import ConfigError
 from heldout.config.stages import TrainConfig
 from heldout.config.training import ClassifyConfig
+from heldout.data.shard import Share
 from heldout.tasks.augment import Augment
 from heldout.training.train import train
 
@@ -71,9 +72,11 @@ def test_training_sees_changed_images_and_measuring_does_not(
     asked: list[int] = []
     call = Augment.__call__
 
-    def noted(self: Augment, inputs: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
+    def noted(
+        self: Augment, inputs: dict[str, torch.Tensor], step: int, share: Share | None = None
+    ) -> dict[str, torch.Tensor]:
         asked.append(step)
-        return call(self, inputs, step)
+        return call(self, inputs, step, share)
 
     monkeypatch.setattr(Augment, "__call__", noted)
     quick = ("data=digits", "model=mlp", "trainer.max_epochs=2", "tracking.models=false")

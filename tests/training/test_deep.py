@@ -51,7 +51,8 @@ def test_steps_in_a_block_are_the_steps_lightning_takes(
         assert [ours[key] for key in ("epoch", "split", "step")] == [theirs[key] for key in ("epoch", "split", "step")]
         for key in ("loss", "accuracy", "learning_rate"):
             assert ours[key] == pytest.approx(theirs[key], rel=1e-4), key
-    np.testing.assert_allclose(block.probabilities["validation"], single.probabilities["validation"], atol=1e-3)
+    found, expected = (fitted.predictions["validation"].probabilities for fitted in (block, single))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_train_and_validation_are_measured_alike(train_config: Compose, tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def assert_same(ours: Fitted, theirs: Fitted, tolerance: float) -> None:
         assert [mine[key] for key in ("epoch", "split", "step")] == [other[key] for key in ("epoch", "split", "step")]
         for key in ("loss", "accuracy", "learning_rate"):
             assert mine[key] == pytest.approx(other[key], rel=tolerance), key
-    for split, probabilities in ours.probabilities.items():
-        np.testing.assert_allclose(probabilities, theirs.probabilities[split], atol=tolerance)
+    for split, mine in ours.predictions.items():
+        np.testing.assert_allclose(mine.probabilities, theirs.predictions[split].probabilities, atol=tolerance)
 
 
 def parts_of_fits() -> list[psutil.Process]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heldout.record import Predictions
+from heldout.predictions import Predictions
 
 
 def expected_calibration_error(predictions: Predictions, bins: int) -> float:

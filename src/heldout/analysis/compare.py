@@ -70,7 +70,8 @@ class Comparison:
             (RUNS_FILE, tables.run_rows(self.runs), ()),
             (CURVES_FILE, tables.curve_rows(self.families), ("data", "family", "split", "epoch", "loss", "accuracy")),
         ):
-            columns = list(rows[0]) if rows else list(empty)
+            # data sets of different tasks differ in some
+            columns = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(empty)
             (out / name).write_text(tables.to_csv(rows, columns), encoding="utf-8")
         self._write_metrics(out / METRICS_FOLDER)
         # last, since `read` looks for this one

@@ -8,36 +8,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heldout.scoring import CLASSIFICATION, Scoring, scoring_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
-CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+CURVES = ("train_loss", "validation_loss", "train_score", "validation_score")
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Loss and accuracy of both splits, each [epochs]; None where a value is missing or not finite."""
+    """Loss and score of both splits, each [epochs]; None where a value is missing or not finite."""
 
     epoch: list[int] = field(default_factory=list)
     train_loss: list[float | None] = field(default_factory=list)
     validation_loss: list[float | None] = field(default_factory=list)
-    train_accuracy: list[float | None] = field(default_factory=list)
-    validation_accuracy: list[float | None] = field(default_factory=list)
+    train_score: list[float | None] = field(default_factory=list)
+    validation_score: list[float | None] = field(default_factory=list)
 
     @classmethod
-    def of(cls, history: pd.DataFrame) -> Curves:
-        """Put the two rows that `history` has of each epoch side by side."""
+    def of(cls, history: pd.DataFrame, scoring: Scoring | None = None) -> Curves:
+        """Put the two rows that `history` has of each epoch side by side; without `scoring`, of a classification."""
+        scoring = scoring or scoring_of(CLASSIFICATION)
         columns: dict[str, Any] = {}
         epochs = sorted(set(history["epoch"]))
         for split in ("train", "validation"):
             rows = history[history["split"] == split].drop_duplicates("epoch", keep="last").set_index("epoch")
-            for metric in ("loss", "accuracy"):
-                columns[f"{split}_{metric}"] = [_finite(value) for value in rows[metric].reindex(epochs)]
+            for name, measure in (("loss", scoring.loss), ("score", scoring.score)):
+                columns[f"{split}_{name}"] = [_finite(value) for value in rows[measure.name].reindex(epochs)]
         return cls(epoch=[int(epoch) for epoch in epochs], **columns)
 
     def of_split(self, split: str) -> tuple[list[float | None], list[float | None]]:
-        """Loss and accuracy of "train" or "validation"."""
-        return getattr(self, f"{split}_loss"), getattr(self, f"{split}_accuracy")
+        """Loss and score of "train" or "validation"."""
+        return getattr(self, f"{split}_loss"), getattr(self, f"{split}_score")
 
 
 def mean_curves(runs: Sequence[Curves]) -> Curves:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from heldout.analysis.families import Family, Lift, summarise
-from heldout.analysis.intervals import proportion
+from heldout.analysis.intervals import Estimate, proportion
 from heldout.analysis.lift import lift
 from heldout.analysis.measures import Measures, measure
 from heldout.analysis.run import Run
@@ -57,7 +57,7 @@ class DataSet:
 
     @cached_property
     def ranking(self) -> list[str]:
-        """The configurations with a finished run, best mean accuracy on validation first."""
+        """The configurations with a finished run, best mean score on validation first."""
         finished = [name for name in self._records if self._finished(name)]
         return sorted(finished, key=lambda name: (-self._validation(name), name))
 
@@ -86,7 +86,7 @@ class DataSet:
 
     def _validation(self, name: str) -> float:
         measures = [self._measures[record.path] for record in self._finished(name)]
-        return float(np.mean([m.accuracy["validation"].value for m in measures]))
+        return float(np.mean([m.score["validation"].value for m in measures]))
 
     def _run(self, name: str, record: Record) -> Run:
         measures = self._measures.get(record.path)
@@ -95,13 +95,20 @@ class DataSet:
         return Run.of(record, name, measures, judge(measures, self._reference(name), self._cfg))
 
     def _reference(self, name: str) -> Reference | None:
-        """The best configuration other than `name`, with a score interval around its mean accuracy on validation."""
+        """The best configuration other than `name`, its mean score on validation with an interval over examples."""
         best = next((other for other in self.ranking if other != name), None)
         if best is None:
             return None
-        examples = self._measures[self._finished(best)[0].path].examples["validation"]
-        accuracy = proportion(self._validation(best) * examples, examples, self._cfg.confidence)
-        return Reference(self.labels[best], accuracy)
+        return Reference(self.labels[best], self._over_examples(best))
+
+    def _over_examples(self, name: str) -> Estimate:
+        first, mean = self._measures[self._finished(name)[0].path], self._validation(name)
+        if first.scoring.is_share:
+            examples = first.examples["validation"]
+            return proportion(mean * examples, examples, self._cfg.confidence)
+        shift = mean - first.score["validation"].value
+        interval = first.score["validation"]
+        return Estimate(mean, interval.lower + shift, interval.upper + shift, interval.method)
 
     def _lift(self, name: str) -> Lift | None:
         """Lift over the best baseline: on test where both were evaluated there, as validation chose the baseline."""
@@ -113,5 +120,6 @@ class DataSet:
         split = "test" if opened else "validation"
         family, other = ([record.predictions_of(split) for record in group] for group in pair)
         seed = zlib.crc32(f"{pair[0][0].info['data']}/{name}/{baselines[0]}".encode())
-        value = lift(family, other, self._cfg, np.random.default_rng([self._cfg.seed, seed]))
+        score = pair[0][0].scoring.score
+        value = lift(family, other, self._cfg, np.random.default_rng([self._cfg.seed, seed]), score)
         return Lift(self.labels[baselines[0]], split, value) if value else None

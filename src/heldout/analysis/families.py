@@ -13,11 +13,12 @@ from heldout.analysis.intervals import Estimate, mean_over_seeds
 from heldout.analysis.run import Run
 from heldout.analysis.verdict import Label, Verdict
 from heldout.record import SPLITS
+from heldout.scoring import Scoring, scoring_of
 
 
 @dataclass(frozen=True)
 class Lift:
-    """Accuracy above the best baseline, on `split`; the baseline was chosen on validation."""
+    """Score above that of the best baseline, on `split`; the baseline was chosen on validation."""
 
     baseline: str
     split: str
@@ -28,11 +29,11 @@ class Lift:
 class Family:
     """One configuration over its seeds; `label` is what a reader sees, unique within the data set.
 
-    accuracy, loss: means over seeds by split (test only where it was opened); gap: of accuracy, and loss_gap
-    of the loss, at the kept epoch; end_gap: of accuracy after the last. Intervals are over seeds; where
-    there is one seed, or all agree, over examples, and the method of the estimate says so. kept_epoch,
-    epochs and onset are medians over seeds; onset_seeds counts the seeds that have one. rank is by
-    validation accuracy, from 1; None without any.
+    task: see heldout.scoring, which says what score, loss and others are; these are means over seeds by split
+    (test only where it was opened), others by name first; gap: of the score, and loss_gap of the loss, at the
+    kept epoch; end_gap: of the score after the last. Intervals are over seeds; where there is one seed, or all
+    agree, over examples, and the method of the estimate says so. kept_epoch, epochs and onset are medians over
+    seeds; onset_seeds counts the seeds that have one. rank is by validation score, from 1; None without any.
     """
 
     data: str
@@ -40,11 +41,13 @@ class Family:
     family: str
     label: str
     kind: str
+    task: str
     rank: int | None
     seeds: list[int]
     failed_seeds: list[int]
-    accuracy: dict[str, Estimate]
+    score: dict[str, Estimate]
     loss: dict[str, Estimate]
+    others: dict[str, dict[str, float]]
     gap: Estimate | None
     loss_gap: Estimate | None
     end_gap: Estimate | None
@@ -59,30 +62,41 @@ class Family:
     verdict: Verdict
     curves: Curves
 
+    @property
+    def scoring(self) -> Scoring:
+        """How the task is scored."""
+        return scoring_of(self.task)
+
 
 def summarise(runs: Sequence[Run], label: str, rank: int | None, lift: Lift | None, confidence: float) -> Family:
     """Sum up the runs of one configuration; those that did not finish count in `failed_seeds` only."""
     finished = [run for run in runs if run.measures is not None]
     measures = [run.measures for run in finished if run.measures is not None]
-    splits = [split for split in SPLITS if measures and all(split in m.accuracy for m in measures)]
-    accuracy = {split: _over_seeds([m.accuracy[split] for m in measures], confidence) for split in splits}
+    splits = [split for split in SPLITS if measures and all(split in m.score for m in measures)]
+    score = {split: _over_seeds([m.score[split] for m in measures], confidence) for split in splits}
     onsets = [m.onset.epoch for m in measures if m.onset.epoch is not None]
     first = runs[0]
+    scoring = scoring_of(first.task)
     return Family(
         data=first.data,
         name=first.name,
         family=first.family,
         label=label,
         kind=first.kind,
+        task=first.task,
         rank=rank,
         seeds=[run.seed for run in runs],
         failed_seeds=[run.seed for run in runs if run.measures is None],
-        accuracy={split: _within_unit(estimate) for split, estimate in accuracy.items()},
+        score={split: _within(estimate, scoring) for split, estimate in score.items()},
         loss={split: mean_over_seeds([m.loss[split] for m in measures], confidence) for split in splits},
-        gap=_over_seeds([m.gap("accuracy", "kept").value for m in measures], confidence) if measures else None,
+        others={
+            name: {split: fmean(m.others[name][split] for m in measures) for split in measures[0].others[name]}
+            for name in (measures[0].others if measures else {})
+        },
+        gap=_over_seeds([m.gap("score", "kept").value for m in measures], confidence) if measures else None,
         loss_gap=_over_seeds([m.gap("loss", "kept").value for m in measures], confidence) if measures else None,
-        end_gap=_over_seeds([m.gap("accuracy", "end").value for m in measures], confidence) if measures else None,
-        calibration_error=_mean([m.calibration_error for m in measures]),
+        end_gap=_over_seeds([m.gap("score", "end").value for m in measures], confidence) if measures else None,
+        calibration_error=_mean([m.calibration_error for m in measures if m.calibration_error is not None]),
         kept_epoch=_median([m.kept_epoch for m in measures]),
         epochs=_median([m.epochs for m in measures]),
         onset=_median(onsets),
@@ -109,21 +123,21 @@ def family_verdict(runs: Sequence[Run], lift: Lift | None, confidence: float) ->
     if 2 * votes <= len(finished):
         told = words.listed([f"{count} {label}" for label, count in sorted(counts.items())])
         evidence = [f"The {len(finished)} seeds disagree: {told}."]
-        return Verdict(Label.not_enough_evidence, evidence + _lift_sentence(lift, confidence))
+        return Verdict(Label.not_enough_evidence, evidence + _lift_sentence(runs[0], lift, confidence))
     agreeing = sorted((run for run in finished if run.verdict.label is label), key=_gap_of)
     typical = agreeing[(len(agreeing) - 1) // 2]
     if len(finished) == 1:
         evidence = [f"One seed only ({typical.seed})."]
     else:
         evidence = [f"{votes} of {len(finished)} seeds: {label}. In numbers, for seed {typical.seed}:"]
-    return Verdict(label, evidence + typical.verdict.evidence + _lift_sentence(lift, confidence))
+    return Verdict(label, evidence + typical.verdict.evidence + _lift_sentence(runs[0], lift, confidence))
 
 
 def _gap_of(run: Run) -> float:
-    return run.measures.gap("accuracy", "kept").value.value if run.measures else 0.0
+    return run.measures.gap("score", "kept").value.value if run.measures else 0.0
 
 
-def _lift_sentence(lift: Lift | None, confidence: float) -> list[str]:
+def _lift_sentence(run: Run, lift: Lift | None, confidence: float) -> list[str]:
     if lift is None:
         return []
     if lift.value.lower > 0:
@@ -132,10 +146,9 @@ def _lift_sentence(lift: Lift | None, confidence: float) -> list[str]:
         judged = "below"
     else:
         judged = "not to be told apart from"
+    score = words.capitalised(scoring_of(run.task).score.label)
     difference = words.interval(lift.value, confidence)
-    return [
-        f"Accuracy on {lift.split} is {judged} that of the best baseline, {lift.baseline}: difference {difference}."
-    ]
+    return [f"{score} on {lift.split} is {judged} that of the best baseline, {lift.baseline}: difference {difference}."]
 
 
 def _over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
@@ -147,9 +160,12 @@ def _over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
     return replace(values[0], method=f"{values[0].method} ({why})")
 
 
-def _within_unit(estimate: Estimate) -> Estimate:
-    """Clip an interval of an accuracy: Student's t does not know that there is nothing beyond 0 and 1."""
-    return replace(estimate, low=max(0.0, estimate.lower), high=min(1.0, estimate.upper))
+def _within(estimate: Estimate, scoring: Scoring) -> Estimate:
+    """Clip an interval of a score: Student's t does not know that 1 is the most, and 0 the least of a share."""
+    if estimate.low is None and not scoring.is_share:
+        return estimate
+    low = max(0.0, estimate.lower) if scoring.is_share else estimate.lower
+    return replace(estimate, low=low, high=min(1.0, estimate.upper))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from heldout.analysis.intervals import Estimate, mean_difference, proportion_difference
-from heldout.analysis.metrics import correct, log_loss
 from heldout.config.analysis import AnalysisConfig
-from heldout.record import Predictions
+from heldout.predictions import Predictions
+from heldout.scoring import CLASSIFICATION, Scoring, scoring_of
 
 NO_INTERVAL = "no interval: the history has no values of single examples"
 
@@ -18,7 +18,7 @@ NO_INTERVAL = "no interval: the history has no values of single examples"
 class Gap:
     """Train minus validation of one metric at one epoch, both in evaluation mode on fixed examples.
 
-    With overfitting the gap of the accuracy is above 0, that of the loss below. `at` is "kept" or "end".
+    With overfitting the gap of the score is above 0, that of the loss below. `at` is "kept" or "end".
     """
 
     metric: str
@@ -30,24 +30,30 @@ class Gap:
 
 
 def kept_gaps(
-    train: Predictions, validation: Predictions, epoch: int, cfg: AnalysisConfig, rng: np.random.Generator
+    train: Predictions,
+    validation: Predictions,
+    epoch: int,
+    cfg: AnalysisConfig,
+    rng: np.random.Generator,
+    scoring: Scoring | None = None,
 ) -> list[Gap]:
-    """Gaps of accuracy and loss at the kept epoch, with a bootstrap interval over examples.
+    """Gaps of score and loss at the kept epoch, with a bootstrap interval over examples.
 
     The examples of the two splits are not the same, so they are resampled independently. The bootstrap sees
     no spread in a validation set of which all answers, or none, are right; the accuracy then has Newcombe's
-    interval.
+    interval. Without `scoring`, of a classification.
     """
-    right = correct(train), correct(validation)
-    losses = log_loss(train), log_loss(validation)
-    if 0 < right[1].sum() < len(right[1]):
-        accuracy = mean_difference(*right, cfg.confidence, cfg.bootstrap_samples, rng)
+    scoring = scoring or scoring_of(CLASSIFICATION)
+    scores = scoring.score.of_examples(train), scoring.score.of_examples(validation)
+    losses = scoring.loss.of_examples(train), scoring.loss.of_examples(validation)
+    if not scoring.is_share or 0 < scores[1].sum() < len(scores[1]):
+        score = mean_difference(*scores, cfg.confidence, cfg.bootstrap_samples, rng)
     else:
-        accuracy = proportion_difference(right[0].sum(), len(right[0]), right[1].sum(), len(right[1]), cfg.confidence)
+        score = proportion_difference(scores[0].sum(), len(scores[0]), scores[1].sum(), len(scores[1]), cfg.confidence)
     loss = mean_difference(*losses, cfg.confidence, cfg.bootstrap_samples, rng)
     return [
-        Gap("accuracy", "kept", epoch, float(right[0].mean()), float(right[1].mean()), accuracy),
-        Gap("loss", "kept", epoch, float(losses[0].mean()), float(losses[1].mean()), loss),
+        Gap(scoring.score.name, "kept", epoch, float(scores[0].mean()), float(scores[1].mean()), score),
+        Gap(scoring.loss.name, "kept", epoch, float(losses[0].mean()), float(losses[1].mean()), loss),
     ]
 
 
@@ -57,21 +63,27 @@ def end_gaps(
     examples: dict[str, int],
     epoch: int,
     cfg: AnalysisConfig,
+    scoring: Scoring | None = None,
 ) -> list[Gap]:
-    """Gaps of accuracy and loss after the last epoch, from the two rows of the history.
+    """Gaps of score and loss after the last epoch, from the two rows of the history.
 
     Predictions are kept for one epoch only, so there is nothing to resample here: the accuracy, a share of a
-    known number of `examples` (by split), has Newcombe's score interval; the loss has none.
+    known number of `examples` (by split), has Newcombe's score interval; the loss, and any other score, has none.
+    Without `scoring`, of a classification.
     """
-    accuracy = proportion_difference(
-        train["accuracy"] * examples["train"],
-        examples["train"],
-        validation["accuracy"] * examples["validation"],
-        examples["validation"],
-        cfg.confidence,
-    )
-    loss = Estimate(train["loss"] - validation["loss"], method=NO_INTERVAL)
+    scoring = scoring or scoring_of(CLASSIFICATION)
+    of_score, of_loss = scoring.score.name, scoring.loss.name
+    score = Estimate(train[of_score] - validation[of_score], method=NO_INTERVAL)
+    if scoring.is_share:
+        score = proportion_difference(
+            train[of_score] * examples["train"],
+            examples["train"],
+            validation[of_score] * examples["validation"],
+            examples["validation"],
+            cfg.confidence,
+        )
+    loss = Estimate(train[of_loss] - validation[of_loss], method=NO_INTERVAL)
     return [
-        Gap("accuracy", "end", epoch, train["accuracy"], validation["accuracy"], accuracy),
-        Gap("loss", "end", epoch, train["loss"], validation["loss"], loss),
+        Gap(of_score, "end", epoch, train[of_score], validation[of_score], score),
+        Gap(of_loss, "end", epoch, train[of_loss], validation[of_loss], loss),
     ]

@@ -89,6 +89,27 @@ def mean_difference(
     return Estimate(value, float(interval.low), float(interval.high), BOOTSTRAP)
 
 
+def mean_of_examples(values: np.ndarray, confidence: float, samples: int, rng: np.random.Generator) -> Estimate:
+    """Mean of `values` [examples] with a percentile bootstrap interval over examples."""
+    from scipy.stats import bootstrap
+
+    value = float(values.mean())
+    # nothing to draw from
+    if len(values) < 2 or values.min() == values.max():
+        return Estimate(value)
+    interval = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=samples,
+        batch=max(1, BATCH_ELEMENTS // len(values)),
+        vectorized=True,
+        method="percentile",
+        confidence_level=confidence,
+        rng=rng,
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high), BOOTSTRAP)
+
+
 def mean_over_seeds(values: Sequence[float], confidence: float) -> Estimate:
     """Mean of one value a seed, with Student's t interval; no interval when all are the same or there is one.
 

@@ -11,11 +11,13 @@ import numpy as np
 from heldout.analysis.calibration import expected_calibration_error
 from heldout.analysis.curves import Curves
 from heldout.analysis.gap import Gap, end_gaps, kept_gaps
-from heldout.analysis.intervals import Estimate, proportion
-from heldout.analysis.metrics import Chance, correct, log_loss
+from heldout.analysis.intervals import Estimate, mean_of_examples, proportion
+from heldout.analysis.metrics import Chance
 from heldout.analysis.onset import Onset, find_onset
 from heldout.config.analysis import AnalysisConfig
+from heldout.predictions import Predictions
 from heldout.record import Record, RecordError
+from heldout.scoring import Scoring, scoring_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,24 +27,32 @@ if TYPE_CHECKING:
 class Measures:
     """What is measured from the predictions and the history of a finished run.
 
-    examples, accuracy and loss are by split, at the kept epoch; loss is the mean log loss in nats; gaps are
-    those of accuracy and loss, at the kept epoch and after the last; calibration_error is that on
-    validation.
+    task: see heldout.scoring. examples, score, loss and others are by split, at the kept epoch; others has what the
+    task reports beside score and loss, by name. gaps are those of score and loss, at the kept epoch and after the last.
+    calibration_error is that on validation; None unless classes were predicted.
     """
 
+    task: str
     kept_epoch: int
     epochs: int
     examples: dict[str, int]
-    accuracy: dict[str, Estimate]
+    score: dict[str, Estimate]
     loss: dict[str, float]
+    others: dict[str, dict[str, float]]
     gaps: list[Gap]
     onset: Onset
     chance: Chance
-    calibration_error: float
+    calibration_error: float | None
+
+    @property
+    def scoring(self) -> Scoring:
+        """How the task is scored."""
+        return scoring_of(self.task)
 
     def gap(self, metric: str, at: str) -> Gap:
-        """The gap of `metric` ("accuracy", "loss") at "kept" or "end"."""
-        return next(gap for gap in self.gaps if (gap.metric, gap.at) == (metric, at))
+        """The gap of a measure by its name, or of "score" or "loss", at "kept" or "end"."""
+        names = {"score": self.scoring.score.name, "loss": self.scoring.loss.name}
+        return next(gap for gap in self.gaps if (gap.metric, gap.at) == (names.get(metric, metric), at))
 
 
 def measure(record: Record, cfg: AnalysisConfig) -> Measures:
@@ -53,30 +63,47 @@ def measure(record: Record, cfg: AnalysisConfig) -> Measures:
     history = record.history
     if history.empty:
         raise RecordError(f"{record.path}: the history has no rows, yet the run is {record.info['status']}")
-    right = {split: correct(rows) for split, rows in predictions.items()}
-    examples = {split: len(values) for split, values in right.items()}
+    scoring = record.scoring
+    examples = {split: len(rows.ids) for split, rows in predictions.items()}
     kept_epoch, epochs = int(record.info.get("kept_epoch") or 1), int(history["epoch"].max())
-    gaps = kept_gaps(train, validation, kept_epoch, cfg, _generator(record, cfg))
+    rng = _generator(record, cfg)
+    gaps = kept_gaps(train, validation, kept_epoch, cfg, rng, scoring)
     last = _last_epoch(history, record)
     return Measures(
+        task=scoring.task,
         kept_epoch=kept_epoch,
         epochs=epochs,
         examples=examples,
-        accuracy={s: proportion(v.sum(), len(v), cfg.confidence) for s, v in right.items()},
-        loss={split: float(log_loss(rows).mean()) for split, rows in predictions.items()},
-        gaps=gaps + end_gaps(last["train"], last["validation"], examples, epochs, cfg),
-        onset=_onset(Curves.of(history), cfg),
-        chance=Chance.of(train.target, validation.target, len(record.info["classes"])),
-        calibration_error=expected_calibration_error(validation, cfg.calibration_bins),
+        score={split: _score(scoring, rows, cfg, rng) for split, rows in predictions.items()},
+        loss={split: float(scoring.loss.of_examples(rows).mean()) for split, rows in predictions.items()},
+        others=_others(scoring, predictions),
+        gaps=gaps + end_gaps(last["train"], last["validation"], examples, epochs, cfg, scoring),
+        onset=_onset(Curves.of(history, scoring), cfg),
+        chance=Chance.of_task(scoring, train, validation, len(record.info.get("classes", []))),
+        calibration_error=expected_calibration_error(validation, cfg.calibration_bins) if scoring.is_share else None,
     )
+
+
+def _others(scoring: Scoring, predictions: dict[str, Predictions]) -> dict[str, dict[str, float]]:
+    found = {split: scoring.others_of(rows) for split, rows in predictions.items()}
+    by_name = {one.name: {s: of[one.name] for s, of in found.items() if one.name in of} for one in scoring.others}
+    return {name: of for name, of in by_name.items() if of}
+
+
+def _score(scoring: Scoring, rows: Predictions, cfg: AnalysisConfig, rng: np.random.Generator) -> Estimate:
+    values = scoring.score.of_examples(rows)
+    if scoring.is_share:
+        return proportion(values.sum(), len(values), cfg.confidence)
+    return mean_of_examples(values, cfg.confidence, cfg.bootstrap_samples, rng)
 
 
 def _last_epoch(history: pd.DataFrame, record: Record) -> dict[str, dict[str, float]]:
     last = history[history["epoch"] == history["epoch"].max()].drop_duplicates("split", keep="last").set_index("split")
-    values = last.reindex(["train", "validation"])[["loss", "accuracy"]]
+    loss, score = record.scoring.loss.name, record.scoring.score.name
+    values = last.reindex(["train", "validation"])[[loss, score]]
     if not np.isfinite(values.to_numpy(dtype=float)).all():
         raise RecordError(
-            f"{record.path}: the last epoch of the history lacks a finite loss or accuracy of train or validation; "
+            f"{record.path}: the last epoch of the history lacks a finite {loss} or {score} of train or validation; "
             "a finished run has both"
         )
     return {

@@ -1,4 +1,4 @@
-"""Metrics of single examples, from which scores, gaps and intervals are made."""
+"""Chance: what is reached without looking at the inputs."""
 
 from __future__ import annotations
 
@@ -6,28 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heldout.record import Predictions
+from heldout.predictions import Predictions
+from heldout.scoring import Scoring, correct, log_loss
 
-# a classical model may give a class the probability 0; this keeps its log loss finite, at 15.9 at most
-SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
-
-
-def correct(predictions: Predictions) -> np.ndarray:
-    """1.0 where the most probable class is the target, else 0.0; float64 [n]. Its mean is the accuracy."""
-    return np.asarray(predictions.probabilities.argmax(axis=1) == predictions.target, dtype=np.float64)
-
-
-def log_loss(predictions: Predictions) -> np.ndarray:
-    """Negative natural logarithm of the probability of the target; float64 [n], in nats."""
-    of_target = predictions.probabilities[np.arange(len(predictions.target)), predictions.target]
-    return np.asarray(-np.log(np.clip(of_target.astype(np.float64), SMALLEST_PROBABILITY, 1.0)))
+__all__ = ["Chance", "correct", "log_loss"]
 
 
 @dataclass(frozen=True)
 class Chance:
     """What is reached without looking at the inputs.
 
-    level: accuracy on validation; majority: whether it comes from always naming train's most frequent class.
+    level: score on validation; majority: whether it comes from always naming train's most frequent class.
     """
 
     level: float
@@ -39,6 +28,13 @@ class Chance:
         counts = np.bincount(train_target, minlength=classes)
         of_majority = float(np.mean(validation_target == counts.argmax()))
         return cls(max(of_majority, 1 / classes), of_majority > 1 / classes)
+
+    @classmethod
+    def of_task(cls, scoring: Scoring, train: Predictions, validation: Predictions, classes: int) -> Chance:
+        """Of classes as above; other scores begin at 0 for what knows nothing, by their definition."""
+        if scoring.is_share:
+            return cls.of(train.target, validation.target, classes)
+        return cls(0.0, majority=False)
 
     def lift(self, score: float) -> float:
         """Share of the way from chance (0) to a perfect score (1) covered; below 0 under chance."""

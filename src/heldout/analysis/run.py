@@ -11,7 +11,17 @@ from heldout.analysis.verdict import Verdict
 from heldout.inside import Inside, read_inside
 from heldout.record import Record
 
-_PROVENANCE = ("key", "started", "hashes", "lineage", "mlflow", "counts", "test_openings", "data_test_openings")
+_PROVENANCE = (
+    "key",
+    "started",
+    "hashes",
+    "lineage",
+    "mlflow",
+    "counts",
+    "test_openings",
+    "data_test_openings",
+    "target",
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Run:
     seed: int
     status: str
     error: str | None
+    task: str
     classes: int
     parameters: int | None
     fit_seconds: float | None
@@ -50,12 +61,13 @@ class Run:
             seed=info["seed"],
             status=info["status"],
             error=info.get("error"),
-            classes=len(info["classes"]),
+            task=record.task,
+            classes=len(info.get("classes", [])),
             parameters=info.get("parameters"),
             fit_seconds=info.get("fit_seconds"),
             measures=measures,
             verdict=verdict,
-            curves=Curves.of(record.history),
+            curves=Curves.of(record.history, record.scoring),
             inside=read_inside(record.path),
             provenance={"record": record.path.as_posix()} | {key: info[key] for key in _PROVENANCE if key in info},
         )

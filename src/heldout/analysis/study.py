@@ -59,8 +59,7 @@ class Setting:
         if metric == "accuracy_gap":
             return self.family.gap
         split, _, name = metric.partition("_")
-        of_family: dict[str, Estimate] = getattr(self.family, name)
-        return of_family.get(split)
+        return (self.family.loss if name == "loss" else self.family.score).get(split)
 
 
 @dataclass(frozen=True)

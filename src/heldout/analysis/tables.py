@@ -11,6 +11,7 @@ from heldout.analysis.families import Family
 from heldout.analysis.intervals import Estimate
 from heldout.analysis.run import Run
 from heldout.record import SPLITS
+from heldout.scoring import scoring_of
 
 
 def family_rows(families: Iterable[Family]) -> list[dict[str, Any]]:
@@ -18,11 +19,12 @@ def family_rows(families: Iterable[Family]) -> list[dict[str, Any]]:
     return [
         {"data": f.data, "rank": f.rank, "family": f.label, "kind": f.kind, "verdict": str(f.verdict.label)}
         | {"seeds": len(f.seeds), "failed": len(f.failed_seeds)}
-        | _cells("accuracy", f.accuracy)
+        | _cells(f.scoring.score.name, f.score)
         | {f"{split}_loss": f.loss[split].value if split in f.loss else None for split in SPLITS}
-        | _cell("accuracy_gap", f.gap)
+        | {f"{split}_{name}": of.get(split) for name, of in f.others.items() for split in SPLITS}
+        | _cell(f"{f.scoring.score.name}_gap", f.gap)
         | _cell("loss_gap", f.loss_gap)
-        | _cell("end_accuracy_gap", f.end_gap)
+        | _cell(f"end_{f.scoring.score.name}_gap", f.end_gap)
         | _cell("lift", f.lift.value if f.lift else None)
         | {"lift_over": f.lift.baseline if f.lift else None, "lift_split": f.lift.split if f.lift else None}
         | {"calibration_error": f.calibration_error, "kept_epoch": f.kept_epoch, "epochs": f.epochs}
@@ -36,17 +38,19 @@ def run_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
     rows = []
     for run in runs:
         m = run.measures
-        kept = m.gap("accuracy", "kept").value if m else None
+        score = scoring_of(run.task).score.name
+        kept = m.gap("score", "kept").value if m else None
         kept_loss = m.gap("loss", "kept").value if m else None
-        end = m.gap("accuracy", "end").value if m else None
+        end = m.gap("score", "end").value if m else None
         rows.append(
             {"data": run.data, "name": run.name, "family": run.family, "kind": run.kind, "seed": run.seed}
             | {"status": run.status, "verdict": str(run.verdict.label), "error": run.error}
-            | _cells("accuracy", m.accuracy if m else {})
+            | _cells(score, m.score if m else {})
             | {f"{split}_loss": m.loss.get(split) if m else None for split in SPLITS}
-            | _cell("accuracy_gap", kept)
+            | {f"{split}_{name}": of.get(split) for name, of in (m.others if m else {}).items() for split in SPLITS}
+            | _cell(f"{score}_gap", kept)
             | _cell("loss_gap", kept_loss)
-            | _cell("end_accuracy_gap", end)
+            | _cell(f"end_{score}_gap", end)
             | {"calibration_error": m.calibration_error if m else None}
             | {"kept_epoch": m.kept_epoch if m else None, "epochs": m.epochs if m else None}
             | {"onset_epoch": m.onset.epoch if m else None}
@@ -57,21 +61,23 @@ def run_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
 
 
 def curve_rows(families: Iterable[Family]) -> list[dict[str, Any]]:
-    """One row per data set, family, epoch and split: loss and accuracy, means over seeds; deep families only."""
+    """One row per data set, family, epoch and split: loss and score, means over seeds; deep families only."""
     rows = []
     for f in families:
         if f.kind == "deep":
             rows += [
-                {"data": f.data, "family": f.label, "split": split, "epoch": epoch, "loss": loss, "accuracy": accuracy}
+                {"data": f.data, "family": f.label, "split": split, "epoch": epoch, "loss": loss}
+                | {f.scoring.score.name: score}
                 for split in ("train", "validation")
-                for epoch, loss, accuracy in zip(f.curves.epoch, *f.curves.of_split(split), strict=True)
+                for epoch, loss, score in zip(f.curves.epoch, *f.curves.of_split(split), strict=True)
             ]
     return rows
 
 
 def metrics(family: Family) -> dict[str, Any]:
     """The few values worth a diff between commits, rounded to four decimals."""
-    values = {f"{split}_accuracy": family.accuracy[split].value for split in SPLITS if split in family.accuracy}
+    score = family.scoring.score.name
+    values = {f"{split}_{score}": family.score[split].value for split in SPLITS if split in family.score}
     if family.gap:
         values["gap"] = family.gap.value
     if family.lift:
@@ -84,7 +90,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([[_text(row[column]) for column in columns] for row in rows])
+    writer.writerows([[_text(row.get(column)) for column in columns] for row in rows])
     return text.getvalue()
 
 

@@ -32,10 +32,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Reference:
-    """The family that does best on validation, with its accuracy there: what can be learned here."""
+    """The family that does best on validation, with its score there: what can be learned here."""
 
     family: str
-    accuracy: Estimate
+    score: Estimate
 
 
 def unfinished(status: str, error: str | None) -> Verdict:
@@ -77,15 +77,25 @@ class _Case:
 
     @property
     def gap(self) -> Estimate:
-        return self.measures.gap("accuracy", "kept").value
+        return self.measures.gap("score", "kept").value
 
     @property
     def train(self) -> Estimate:
-        return self.measures.accuracy["train"]
+        return self.measures.score["train"]
 
     @property
     def validation(self) -> Estimate:
-        return self.measures.accuracy["validation"]
+        return self.measures.score["validation"]
+
+    @property
+    def label(self) -> str:
+        """Of the score, within a sentence."""
+        return self.measures.scoring.score.label
+
+    @property
+    def begins(self) -> str:
+        """Of the score, at the beginning of one."""
+        return words.capitalised(self.label)
 
     def verdict(self, label: Label, deciding: str) -> Verdict:
         """`deciding` first, then whatever else is known, without repeating it."""
@@ -101,7 +111,7 @@ class _Case:
         )
 
     def memorising(self) -> Verdict | None:
-        end = self.measures.gap("accuracy", "end")
+        end = self.measures.gap("score", "end")
         chance, limit = self.measures.chance, self.cfg.memorising_validation_lift
         # the kept epoch may come before the examples are learned by heart; the end of training shows it
         learned = max(self.train.value, end.train)
@@ -111,19 +121,31 @@ class _Case:
         when = "" if self.train.value >= end.train else f" by epoch {end.epoch}"
         return self.verdict(
             Label.memorising,
-            f"Train accuracy reaches {words.score(learned)}{when} while validation stays near chance, "
+            f"Train {self.label} reaches {words.score(learned)}{when} while validation stays near chance, "
             f"{words.interval(self.validation, self.cfg.confidence)}: what was learned does not carry over.",
         )
 
     def underfit(self) -> Verdict | None:
+        if not self.measures.scoring.ceiling_is_known:
+            return self.nothing_learned()
         lift = self.measures.chance.lift(self.train.value)
         if lift >= self.cfg.underfit_lift:
             return None
         return self.verdict(
             Label.underfit,
-            f"Even on train, accuracy is {words.interval(self.train, self.cfg.confidence)}: "
+            f"Even on train, {self.label} is {words.interval(self.train, self.cfg.confidence)}: "
             f"{words.share(lift)} of the way from chance ({words.score(self.measures.chance.level)}) to 1, "
             f"less than {words.share(self.cfg.underfit_lift)}.",
+        )
+
+    def nothing_learned(self) -> Verdict | None:
+        """How much of the way to 1 can be covered at all is not known where noise sets a limit."""
+        if self.train.lower > self.measures.chance.level:
+            return None
+        return self.verdict(
+            Label.underfit,
+            f"Even on train, {self.label} {words.interval(self.train, self.cfg.confidence)} cannot be told from "
+            f"{words.score(self.measures.chance.level)}, which takes no inputs.",
         )
 
     def overfit_by_whole_interval(self) -> Verdict | None:
@@ -151,12 +173,12 @@ class _Case:
         )
 
     def below_reference(self) -> Verdict | None:
-        if self.reference is None or self.train.upper >= self.reference.accuracy.lower:
+        if self.reference is None or self.train.upper >= self.reference.score.lower:
             return None
         return self.verdict(
             Label.underfit,
-            f"Accuracy on train, {words.interval(self.train, self.cfg.confidence)}, is below the "
-            f"{words.score(self.reference.accuracy.value)} that {self.reference.family} reaches on "
+            f"{self.begins} on train, {words.interval(self.train, self.cfg.confidence)}, is below the "
+            f"{words.score(self.reference.score.value)} that {self.reference.family} reaches on "
             "validation: there was more to learn.",
         )
 
@@ -170,14 +192,14 @@ class _Case:
             return None
         return self.verdict(
             Label.not_enough_evidence,
-            f"Validation accuracy {words.interval(self.validation, self.cfg.confidence)} cannot be told from "
+            f"Validation {self.label} {words.interval(self.validation, self.cfg.confidence)} cannot be told from "
             f"chance, {words.score(self.measures.chance.level)}.",
         )
 
     def gap_sentence(self) -> str:
         gap, threshold = self.gap, f"{self.cfg.overfit_gap:g}"
         start = (
-            f"Accuracy is {words.score(self.train.value)} on train and {words.score(self.validation.value)} "
+            f"{self.begins} is {words.score(self.train.value)} on train and {words.score(self.validation.value)} "
             f"on validation; the gap of {words.interval(gap, self.cfg.confidence)} "
         )
         if not self._straddles():
@@ -192,7 +214,7 @@ class _Case:
 
     def chance_sentence(self) -> str:
         chance = self.measures.chance
-        how = "Always naming the most frequent class" if chance.majority else "Guessing"
+        how = "Always naming the most frequent class" if chance.majority else self.measures.scoring.chance
         return (
             f"{how} gives {words.score(chance.level)}; validation covers "
             f"{words.share(max(0.0, chance.lift(self.validation.value)))} of the way from there to 1."

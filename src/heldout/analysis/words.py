@@ -6,7 +6,7 @@ from heldout.analysis.intervals import Estimate
 
 
 def score(value: float) -> str:
-    """An accuracy or a difference of two, with three decimals."""
+    """A score or a difference of two, with three decimals."""
     return f"{value:.3f}"
 
 
@@ -26,6 +26,11 @@ def interval(estimate: Estimate, confidence: float) -> str:
 def share(value: float) -> str:
     """A share as a whole percentage."""
     return f"{value * 100:.0f} %"
+
+
+def capitalised(text: str) -> str:
+    """With a capital at the beginning."""
+    return text[0].upper() + text[1:]
 
 
 def listed(names: list[str]) -> str:

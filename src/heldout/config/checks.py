@@ -14,19 +14,23 @@ from heldout.config.data import (
     DataConfig,
     FileData,
     FilesData,
+    InteractionsData,
     MelConfig,
     Modality,
     SeriesData,
+    SP500Data,
     SplitConfig,
     SplitMethod,
     TableData,
+    TaskKind,
     TextFilesData,
 )
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import StudyRunConfig, TrainConfig
 from heldout.config.study import problems_of
 from heldout.config.tracking import TrackingConfig, address_problem
-from heldout.config.training import Accelerator, ClassifyConfig, Mode
+from heldout.config.training import Accelerator, ClassifyConfig, Mode, RecommendConfig, RegressConfig, TaskConfig
+from heldout.scoring import scoring_of
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -35,6 +39,17 @@ AT_LEAST_ZERO: Rule = (lambda value: value >= 0, "0 or more")
 BELOW_ONE: Rule = (lambda value: 0 <= value < 1, "0 or more and below 1")
 SHARE: Rule = (lambda value: 0 < value < 1, "between 0 and 1")
 UP_TO_ONE: Rule = (lambda value: 0 < value <= 1, "more than 0, at most 1")
+
+TASKS: dict[str, type[TaskConfig]] = {
+    "classify": ClassifyConfig,
+    "regress": RegressConfig,
+    "recommend": RecommendConfig,
+}
+_TARGETS = {
+    TaskKind.classification: "a class",
+    TaskKind.regression: "a number",
+    TaskKind.recommendation: "a rating",
+}
 
 # by the name of the key, wherever it stands
 RULES: dict[str, Rule] = {
@@ -55,6 +70,12 @@ RULES: dict[str, Rule] = {
     "iterations": POSITIVE,
     "max_iter": POSITIVE,
     "C": POSITIVE,
+    "alpha": POSITIVE,
+    "channel": AT_LEAST_ZERO,
+    "spans": (lambda value: value and all(v > 0 for v in value), "a list of whole numbers above 0"),
+    "window": POSITIVE,
+    "embargo": AT_LEAST_ZERO,
+    "scale": (lambda value: len(value) == 2 and value[0] < value[1], "the lowest and the highest rating, or null"),
     "max_epochs": POSITIVE,
     "batch_size": POSITIVE,
     "eval_batch_size": POSITIVE,
@@ -65,7 +86,6 @@ RULES: dict[str, Rule] = {
     "devices": POSITIVE,
     "looks": AT_LEAST_ZERO,
     "steps": POSITIVE,
-    "window": POSITIVE,
     "limit": POSITIVE,
     "length": (lambda value: value >= 12, "12 or more, so that something lies between question and answer"),
     "examples": POSITIVE,
@@ -127,7 +147,6 @@ RULES: dict[str, Rule] = {
     "interval": POSITIVE,
     "startup_trials": POSITIVE,
     "quantile": (lambda value: 0 < value <= 0.5, "more than 0, at most 0.5"),
-    "monitor": (lambda value: value in ("loss", "accuracy"), "loss or accuracy, both of validation"),
 }
 
 
@@ -137,6 +156,8 @@ def check(config: Any) -> list[str]:
     data = getattr(config, "data", None)
     if isinstance(data, DataConfig):
         problems += _split(data.split)
+        problems += _target(data)
+        problems += _embargo(data)
         if isinstance(mel := getattr(data, "mel", None), MelConfig):
             problems += _mel(mel)
         if isinstance(data, FileData):
@@ -172,6 +193,30 @@ def _split(split: SplitConfig) -> Iterator[str]:
         yield (
             f"data.split.validation={split.validation} and data.split.test={split.test} leave nothing to train on; "
             "expected a sum below 1."
+        )
+
+
+def _target(data: DataConfig) -> Iterator[str]:
+    if data.task is not TaskKind.classification and data.split.method is SplitMethod.stratified:
+        methods = ", ".join(method.name for method in SplitMethod if method is not SplitMethod.stratified)
+        yield (
+            f"data.split.method=stratified with data.task={data.task.name}: numbers have no classes to stratify by. "
+            f"Expected one of: {methods}."
+        )
+
+
+def _embargo(data: DataConfig) -> Iterator[str]:
+    split = data.split
+    if split.embargo and split.method is not SplitMethod.time:
+        yield (
+            f"data.split.embargo={split.embargo} with data.split.method={split.method.name}: no border in time to "
+            "keep away from. Expected data.split.method=time, or an embargo of 0."
+        )
+    if isinstance(data, SP500Data) and (split.method is not SplitMethod.time or split.embargo < data.window):
+        yield (
+            f"data.split.method={split.method.name} with data.split.embargo={split.embargo} and "
+            f"data.window={data.window}: windows on both sides of a border would share days. Expected "
+            "data.split.method=time and an embargo of at least the window."
         )
 
 
@@ -265,6 +310,8 @@ def _named_columns(data: FileData) -> list[tuple[str, str | None]]:
     named = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
     if isinstance(data, SeriesData):
         named["data.time"] = data.time
+    if isinstance(data, InteractionsData):
+        named |= {"data.user": data.user, "data.item": data.item}
     if isinstance(data, FilesData):
         named |= {"data.text": data.text} if isinstance(data, TextFilesData) else {"data.file": data.file}
     wanted = [(f"{key}={column}", column) for key, column in named.items()]
@@ -282,6 +329,7 @@ def _train(config: TrainConfig) -> Iterator[str]:
             f"model={config.model.family} with data={config.data.name}: the data set is a {modality.name}, which this "
             f"family cannot read. Expected one of: {', '.join(_families_for(config.data))}."
         )
+    yield from _task(config)
     if isinstance(config.task, ClassifyConfig) and modality is not Modality.image:
         for key in ("crop_padding", "flip"):
             if value := getattr(config.task, key):
@@ -297,13 +345,7 @@ def _train(config: TrainConfig) -> Iterator[str]:
             f"model.kernel_sizes={config.model.kernel_sizes} with model.depth={config.model.depth}: expected at most "
             "one size a convolution."
         )
-    objective = config.sweep.objective
-    wanted = {"loss": Mode.min, "accuracy": Mode.max}.get(objective.metric)
-    if wanted is not objective.mode:
-        yield (
-            f"sweep.objective.metric={objective.metric}, sweep.objective.mode={objective.mode.name}: expected loss "
-            "with min, or accuracy with max, both of validation."
-        )
+    yield from _metrics(config)
     if twice := sorted(set(config.seeds) & set(config.sweep.refit.seeds)):
         yield (
             f"seeds={config.seeds} and sweep.refit.seeds={config.sweep.refit.seeds} share {twice}: expected seeds that "
@@ -312,6 +354,38 @@ def _train(config: TrainConfig) -> Iterator[str]:
     if config.trainer.devices > 1 and config.trainer.accelerator is Accelerator.mps:
         yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."
     yield from _workers(config)
+
+
+def _task(config: TrainConfig) -> Iterator[str]:
+    kind = config.data.task
+    if config.task.solves is not kind:
+        fitting = [name for name, task in TASKS.items() if task.solves is kind]
+        yield (
+            f"task={config.task.name} with data={config.data.name}: the target of this data set is "
+            f"{_TARGETS[kind]} (data.task={kind.name}). Expected task={' or '.join(fitting)}."
+        )
+    if kind not in type(config.model).solves:
+        yield (
+            f"model={config.model.family} with data={config.data.name}: the target is {_TARGETS[kind]} "
+            f"(data.task={kind.name}), which this family cannot predict. Expected one of: "
+            f"{', '.join(_families_for(config.data))}."
+        )
+
+
+def _metrics(config: TrainConfig) -> Iterator[str]:
+    """Whether the metrics by which epochs and trials are chosen are those of the task, and better the way they say."""
+    measures = scoring_of(config.data.task.name).measures
+    names = " or ".join(measure.name for measure in measures)
+    if config.trainer.monitor not in {measure.name for measure in measures}:
+        yield f"trainer.monitor={config.trainer.monitor}: expected {names}, of validation."
+    objective = config.sweep.objective
+    better = {measure.name: Mode.max if measure.higher_is_better else Mode.min for measure in measures}
+    if better.get(objective.metric) is not objective.mode:
+        pairs = ", or ".join(f"{name} with {mode.name}" for name, mode in better.items())
+        yield (
+            f"sweep.objective.metric={objective.metric}, sweep.objective.mode={objective.mode.name}: expected {pairs}, "
+            "of validation."
+        )
 
 
 def _workers(config: TrainConfig) -> Iterator[str]:
@@ -332,4 +406,4 @@ def _workers(config: TrainConfig) -> Iterator[str]:
 
 
 def _families_for(data: DataConfig) -> list[str]:
-    return [str(family.family) for family in FAMILIES if data.modality in family.accepts]
+    return [str(family.family) for family in FAMILIES if data.modality in family.accepts and data.task in family.solves]

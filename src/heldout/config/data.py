@@ -15,6 +15,15 @@ class Modality(Enum):
     series = "series"  # float32 [channels, length]
     table = "table"  # float32 [numeric] and int32 [categorical]
     text = "text"  # int32 [tokens]
+    interactions = "interactions"  # int32 [user, item]
+
+
+class TaskKind(Enum):
+    """What is predicted of an example; named as in heldout.scoring."""
+
+    classification = "classification"  # one of a few classes
+    regression = "regression"  # a number
+    recommendation = "recommendation"  # the rating of an item by a user
 
 
 class SplitMethod(Enum):
@@ -54,6 +63,8 @@ class SplitConfig:
     # share of the examples for test; unused when the source brings its own test set
     test: float = 0.2
     seed: int = 0
+    # time only: moments before each border whose examples are left out, so that no window reaches across it
+    embargo: int = 0
     # table source: the column that holds the group, the time or the name of the split
     column: str | None = None
 
@@ -66,11 +77,33 @@ class DataConfig:
     # a name registered in heldout.data.sources
     source: str = MISSING
     modality: Modality = MISSING
+    # what the target is: classification (a class), regression (a number) or recommendation (a rating); the group `task`
+    # has to fit
+    task: TaskKind = TaskKind.classification
     split: SplitConfig = field(default_factory=SplitConfig)
     # keep at most so many examples, drawn by the split seed; null keeps all
     limit: int | None = None
     # share of train that is used, of each class alike; a smaller share is part of every larger one
     train_share: float = 1.0
+
+
+class NextDay(Enum):
+    """What is predicted of the next trading day."""
+
+    direction = "direction"  # whether the close is above that of the day before
+    volatility = "volatility"  # ln of the volatility by the range of the day
+
+
+@dataclass
+class SP500Data(DataConfig):
+    """Windows of daily prices."""
+
+    source: str = "sp500"
+    modality: Modality = Modality.series
+    # direction (a class) or volatility (a number)
+    next_day: NextDay = MISSING
+    # trading days of an example
+    window: int = 22
 
 
 @dataclass
@@ -107,6 +140,33 @@ class TableData(FileData):
     modality: Modality = Modality.table
     # kind by column name; a column not named here is taken by its type
     columns: dict[str, ColumnKind] = field(default_factory=dict)
+
+
+@dataclass
+class RatingsData(DataConfig):
+    """Ratings of items by users."""
+
+    modality: Modality = Modality.interactions
+    task: TaskKind = TaskKind.recommendation
+    # lowest and highest rating; one outside ends prepare; null allows any
+    scale: list[float] | None = None
+
+
+@dataclass
+class InteractionsData(FileData):
+    """A csv or parquet file of the user's: a row a rating."""
+
+    source: str = "interactions"
+    modality: Modality = Modality.interactions
+    task: TaskKind = TaskKind.recommendation
+    # column of the users
+    user: str = "user"
+    # column of the items
+    item: str = "item"
+    # column of the ratings
+    target: str = "rating"
+    # lowest and highest rating; one outside ends prepare; null allows any
+    scale: list[float] | None = None
 
 
 class SeriesLayout(Enum):
@@ -319,8 +379,12 @@ class QualityConfig:
     class_imbalance: Check = field(default_factory=Check)
     # number of classes absent from a split
     missing_classes: Check = field(default_factory=Check)
-    # number of targets outside the card's classes
+    # number of targets outside the card's classes, or that are no finite numbers
     label_range: Check = field(default_factory=Check)
+    # share of the ratings of validation and test whose user, or whose item, train does not hold
+    unknown_users: Check = field(default_factory=Check)
+    # splits, of train and validation, in which all numbers to predict are the same
+    constant_target: Check = field(default_factory=Check)
     # features with one value only in train, as a share of all features
     constant_features: Check = field(default_factory=Check)
     # number of classes with fewer examples in train than min_examples_per_class

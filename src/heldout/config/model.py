@@ -8,9 +8,15 @@ from typing import ClassVar
 
 from omegaconf import MISSING
 
-from heldout.config.data import Modality
+from heldout.config.data import Modality, TaskKind
 
-EVERY = frozenset(Modality)
+# pairs of a user and an item are what recommenders read
+RATINGS = frozenset({Modality.interactions})
+EVERY = frozenset(Modality) - RATINGS
+EVERY_TASK = frozenset({TaskKind.classification, TaskKind.regression})
+CLASSES = frozenset({TaskKind.classification})
+A_NUMBER = frozenset({TaskKind.regression})
+A_RATING = frozenset({TaskKind.recommendation})
 # what has no tokens
 NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
 ORDERED = frozenset({Modality.image, Modality.series})
@@ -35,9 +41,10 @@ class Readout(Enum):
 
 @dataclass
 class ModelConfig:
-    """What every family has; `accepts` lists the modalities it can read."""
+    """What every family has; `accepts` lists the modalities it can read, `solves` what it can predict."""
 
     accepts: ClassVar[frozenset[Modality]] = EVERY
+    solves: ClassVar[frozenset[TaskKind]] = EVERY_TASK
     # name of the family, as in reports
     family: str = MISSING
 
@@ -163,6 +170,30 @@ class TransformerConfig(DeepConfig):
 
 
 @dataclass
+class MatrixFactorisationConfig(DeepConfig):
+    """Biases of users and items, and the product of their vectors."""
+
+    accepts: ClassVar[frozenset[Modality]] = RATINGS
+    solves: ClassVar[frozenset[TaskKind]] = A_RATING
+    family: str = "matrix_factorisation"
+    # units of the vector of a user, and of an item
+    width: int = 16
+
+
+@dataclass
+class NeuralRecommenderConfig(DeepConfig):
+    """Biases of users and items, and dense layers over their vectors."""
+
+    accepts: ClassVar[frozenset[Modality]] = RATINGS
+    solves: ClassVar[frozenset[TaskKind]] = A_RATING
+    family: str = "neural_recommender"
+    # units of the vector of a user, and of an item
+    width: int = 16
+    # units of each hidden layer
+    hidden: list[int] = field(default_factory=lambda: [64, 32])
+
+
+@dataclass
 class BaselineConfig(ModelConfig):
     """A classical model, fitted once; no epochs."""
 
@@ -171,11 +202,57 @@ class BaselineConfig(ModelConfig):
 class MajorityConfig(BaselineConfig):
     """The class frequencies of train, whatever the input."""
 
+    solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "majority"
 
 
 @dataclass
+class MeanConfig(BaselineConfig):
+    """The mean of train, whatever the input."""
+
+    accepts: ClassVar[frozenset[Modality]] = EVERY | RATINGS
+    solves: ClassVar[frozenset[TaskKind]] = A_NUMBER | A_RATING
+    family: str = "mean"
+
+
+@dataclass
+class RidgeConfig(BaselineConfig):
+    accepts: ClassVar[frozenset[Modality]] = EVERY | RATINGS
+    solves: ClassVar[frozenset[TaskKind]] = A_NUMBER | A_RATING
+    family: str = "ridge"
+    # strength of the L2 penalty; the features are standardised
+    alpha: float = 1.0
+
+
+@dataclass
+class NaiveConfig(BaselineConfig):
+    """The last value of a channel is the forecast of the next: persistence."""
+
+    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.series})
+    solves: ClassVar[frozenset[TaskKind]] = A_NUMBER
+    family: str = "naive"
+    # of the series, from 0: the one of which the next value is the target
+    channel: int = 0
+
+
+@dataclass
+class HARConfig(BaselineConfig):
+    """Heterogeneous autoregression: means of the past over several spans, weighted."""
+
+    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.series})
+    solves: ClassVar[frozenset[TaskKind]] = A_NUMBER
+    family: str = "har"
+    # of the series, from 0: the one of which the next value is the target
+    channel: int = 0
+    # steps over which the past is averaged; of trading days: a day, a week and a month
+    spans: list[int] = field(default_factory=lambda: [1, 5, 22])
+    # strength of the L2 penalty, next to none
+    alpha: float = 1e-3
+
+
+@dataclass
 class LogisticConfig(BaselineConfig):
+    solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "logistic"
     # inverse of the strength of the L2 penalty
     C: float = 1.0
@@ -213,7 +290,13 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     ResNetConfig,
     SeriesResNetConfig,
     TransformerConfig,
+    MatrixFactorisationConfig,
+    NeuralRecommenderConfig,
     MajorityConfig,
+    MeanConfig,
+    RidgeConfig,
+    NaiveConfig,
+    HARConfig,
     LogisticConfig,
     KNNConfig,
     RandomForestConfig,

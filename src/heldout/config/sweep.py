@@ -61,7 +61,7 @@ class SchedulerConfig:
 class ObjectiveConfig:
     """What a sweep improves: a validation metric at the epoch that a run would keep."""
 
-    # loss or accuracy
+    # loss or accuracy; of a regression loss, r2, rmse or mae
     metric: str = "loss"
     # which of two values is better: the lower, or the higher
     mode: Mode = Mode.min

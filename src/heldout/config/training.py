@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import ClassVar
 
 from omegaconf import MISSING
+
+from heldout.config.data import TaskKind
 
 
 @dataclass
 class TaskConfig:
+    solves: ClassVar[TaskKind]
     name: str = MISSING
 
 
@@ -17,6 +21,7 @@ class TaskConfig:
 class ClassifyConfig(TaskConfig):
     """Choose one of the card's classes; the loss is cross-entropy."""
 
+    solves: ClassVar[TaskKind] = TaskKind.classification
     name: str = "classify"
     # Szegedy et al. 2016, section 7; in training only, never in the measured loss
     label_smoothing: float = 0.0
@@ -24,6 +29,22 @@ class ClassifyConfig(TaskConfig):
     crop_padding: int = 0
     # images, in training only: mirror each left to right, or not, with equal chance
     flip: bool = False
+
+
+@dataclass
+class RegressConfig(TaskConfig):
+    """Give a number; the loss is the squared error of the target, standardised by train."""
+
+    solves: ClassVar[TaskKind] = TaskKind.regression
+    name: str = "regress"
+
+
+@dataclass
+class RecommendConfig(TaskConfig):
+    """Give the rating of an item by a user; the loss is the squared error of the rating, standardised by train."""
+
+    solves: ClassVar[TaskKind] = TaskKind.recommendation
+    name: str = "recommend"
 
 
 @dataclass
@@ -122,7 +143,7 @@ class TrainerConfig:
     batch_size: int = 100
     # batch for measuring; changes nothing but speed and memory
     eval_batch_size: int = 1000
-    # validation metric that decides which epoch is kept
+    # validation metric that decides which epoch is kept: loss, accuracy; of a regression loss, r2, rmse, mae
     monitor: str = "loss"
     mode: Mode = Mode.min
     keep: Keep = Keep.best

@@ -13,7 +13,7 @@ from heldout.data.shard import Shard
 
 
 class Batch(TypedDict):
-    """`inputs` by name [batch, ...], `target` int64 [batch], `index` int64 [batch]: rows of the split.
+    """`inputs` by name [batch, ...], `target` int64 or float32 [batch], `index` int64 [batch]: rows of the split.
 
     whole: examples before one of several workers took its share.
     """
@@ -33,7 +33,7 @@ class Batches:
 
     Args:
         inputs: arrays or tensors [n, ...] by name; memory-mapped ones are read batch by batch.
-        target: class indices [n].
+        target: class indices, or numbers float32, [n].
         batch_size: examples in a batch; the last of an epoch may have fewer.
         shuffle: whether each epoch has an order of its own.
         seed: of the orders.
@@ -54,7 +54,9 @@ class Batches:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; expected 1 or more")
         self.inputs = {name: _tensor(array) for name, array in inputs.items()}
-        self.target = _tensor(target).long()
+        self.target = _tensor(target)
+        if not self.target.is_floating_point():
+            self.target = self.target.long()
         lengths = {name: len(tensor) for name, tensor in self.inputs.items()}
         if set(lengths.values()) - {len(self.target)}:
             raise ValueError(f"target has {len(self.target)} rows, but inputs have {lengths}")

@@ -38,12 +38,13 @@ class Card:
     source: str
     # image, series, table or text
     modality: str
+    # what is predicted; see heldout.scoring
     task: str = "classification"
-    # labels in the order of the class indices
+    # labels in the order of the class indices; none where a number is predicted
     classes: list[str]
     # examples by split
     counts: dict[str, int]
-    # examples by split and class
+    # examples by split and class; empty lists without classes
     class_counts: dict[str, list[int]]
     # image: x; series: x, and length where lengths differ; table: numeric and categorical, where it has such columns;
     # text: tokens and length
@@ -53,6 +54,8 @@ class Card:
     statistics: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     # table only, in the order of the file: the numeric among them make `numeric`, the categorical `categorical`
     columns: list[Column] = field(default_factory=list)
+    # regression only: mean and standard deviation of train's target, by which networks standardise it
+    target: dict[str, float] = field(default_factory=dict)
     # text only: the tokenizer as JSON, and the number of its tokens
     tokenizer: str = ""
     vocabulary: int = 0
@@ -66,6 +69,11 @@ class Card:
     license: str = ""
     citation: str = ""
     description: str = ""
+
+    @property
+    def outputs(self) -> int:
+        """Units of a network's last layer: one a class, or one for a number."""
+        return len(self.classes) or 1
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -90,7 +98,8 @@ class Card:
 
     def compute_data_hash(self) -> str:
         """The hash that `data_hash` should hold."""
-        meaning = ("modality", "task", "classes", "inputs", "statistics", "columns", "tokenizer", "vocabulary", "files")
+        meaning = ["modality", "task", "classes", "inputs", "statistics", "columns", "tokenizer", "vocabulary", "files"]
+        meaning += ["target"] if self.target else []
         return hash_json({name: getattr(self, name) for name in meaning})
 
     def save(self, directory: Path) -> None:

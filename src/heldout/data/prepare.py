@@ -19,7 +19,7 @@ from heldout.data.hashing import hash_file, hash_json
 from heldout.data.raw import RawData
 from heldout.data.sources import load_source
 from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
-from heldout.data.statistics import compute_statistics
+from heldout.data.statistics import compute_statistics, target_statistics
 from heldout.data.store import file_name, input_specs, write_split
 from heldout.data.tokens import with_tokens
 
@@ -90,17 +90,19 @@ def config_hash(config: DataConfig) -> str:
 
 
 def _describe(raw: RawData, rows: Rows, config: DataConfig, folder: Path, source_hash: str) -> Card:
-    target = raw.class_indices()
+    train = raw.take(rows["train"])
     card = Card(
         name=config.name,
         source=config.source,
         modality=config.modality.value,
+        task=raw.task,
         classes=raw.classes,
         counts={name: len(rows[name]) for name in SPLITS},
-        class_counts={name: np.bincount(target[rows[name]], minlength=len(raw.classes)).tolist() for name in SPLITS},
+        class_counts={name: _class_counts(raw, rows[name]) for name in SPLITS},
         inputs=input_specs(raw.inputs),
-        statistics=compute_statistics(raw.take(rows["train"])),
+        statistics=compute_statistics(train),
         columns=raw.columns,
+        target={} if raw.classes else target_statistics(train.target),
         tokenizer=raw.tokenizer,
         vocabulary=raw.vocabulary,
         config_hash=config_hash(config),
@@ -111,6 +113,13 @@ def _describe(raw: RawData, rows: Rows, config: DataConfig, folder: Path, source
         description=raw.description,
     )
     return replace(card, data_hash=card.compute_data_hash())
+
+
+def _class_counts(raw: RawData, rows: np.ndarray) -> list[int]:
+    if not raw.classes:
+        return []
+    counts: list[int] = np.bincount(raw.class_indices()[rows], minlength=len(raw.classes)).tolist()
+    return counts
 
 
 def _check_free(out: Path) -> None:

@@ -67,6 +67,10 @@ class _Measure:
     message: str
 
 
+_NO_COPIES = _Measure(0, "no pair of a user and an item is rated twice")
+_NO_CLASSES = _Measure(0, "no classes: the target is a number")
+
+
 @dataclass(frozen=True)
 class _Prepared:
     """What the checks look at; each part is read when the first check needs it."""
@@ -162,6 +166,8 @@ def _missing_by_feature(inputs: Inputs, card: Card) -> list[tuple[str, float]]:
 
 
 def _exact_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.modality == "interactions":
+        return _NO_COPIES
     prints = {split: fingerprints(inputs) for split, inputs in data.inputs.items()}
     copies: list[str] = []
     for split in ("validation", "test"):
@@ -171,6 +177,8 @@ def _exact_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 
 def _near_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.modality == "interactions":
+        return _NO_COPIES
     train = Features.of(data.inputs["train"], data.card)
     copies: list[str] = []
     looked_at = 0
@@ -214,6 +222,8 @@ def _empty_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 
 def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if not data.card.classes:
+        return _NO_CLASSES
     counts = {label: n for label, n in zip(data.card.classes, _train_counts(data), strict=True) if n}
     most, least = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])
     return _Measure(
@@ -223,6 +233,8 @@ def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 
 def _missing_classes(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if not data.card.classes:
+        return _NO_CLASSES
     # the counts of test come from the card: its target stays sealed
     counts = {
         "train": _train_counts(data),
@@ -240,9 +252,34 @@ def _missing_classes(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 def _label_range(data: _Prepared, policy: QualityConfig) -> _Measure:
     target = np.concatenate([data.train.target, data.validation.target])
+    if not data.card.classes:
+        count = int((~np.isfinite(target)).sum())
+        return _Measure(count, f"{count} targets are no finite number")
     outside = target[(target < 0) | (target >= len(data.card.classes))]
     told = f": {shown(np.unique(outside))}" if len(outside) else ""
     return _Measure(len(outside), f"{len(outside)} targets lie outside 0..{len(data.card.classes) - 1}{told}")
+
+
+def _unknown_users(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.modality != "interactions":
+        return _Measure(0, "no users and items")
+    codes = np.concatenate([data.inputs[split]["categorical"] for split in ("validation", "test")])
+    users, items = (codes == 0).sum(axis=0)
+    share = float((codes == 0).any(axis=1).mean())
+    return _Measure(
+        share,
+        f"of {len(codes)} ratings of validation and test, {users} are by users and {items} of items that train does "
+        "not hold",
+    )
+
+
+def _constant_target(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.classes:
+        return _Measure(0, "no numbers to predict")
+    splits = {"train": data.train.target, "validation": data.validation.target}
+    constant = [name for name, target in splits.items() if target.min() == target.max()]
+    told = f"all targets are the same in {' and '.join(constant)}"
+    return _Measure(len(constant), told if constant else "targets differ in train and in validation")
 
 
 def _constant_features(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -283,6 +320,8 @@ def _features_of(inputs: Inputs, card: Card) -> list[tuple[str, np.ndarray]]:
 
 
 def _too_few_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if not data.card.classes:
+        return _NO_CLASSES
     wanted = policy.min_examples_per_class
     few = [f"{c} ({n})" for c, n in zip(data.card.classes, _train_counts(data), strict=True) if n < wanted]
     told = f": {shown(few)}" if few else ""
@@ -308,6 +347,8 @@ CHECKS: dict[str, Callable[[_Prepared, QualityConfig], _Measure]] = {
     "class_imbalance": _class_imbalance,
     "missing_classes": _missing_classes,
     "label_range": _label_range,
+    "unknown_users": _unknown_users,
+    "constant_target": _constant_target,
     "constant_features": _constant_features,
     "too_few_examples": _too_few_examples,
 }

@@ -11,6 +11,7 @@ from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
+from heldout.scoring import CLASSIFICATION, RECOMMENDATION, REGRESSION
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,9 +29,9 @@ class RawData:
     # unique and stable from one reading to the next, [n]
     ids: np.ndarray
     inputs: dict[str, np.ndarray]
-    # a label of `classes` for each example, [n]
+    # a label of `classes` for each example, or float64 numbers to predict, [n]
     target: np.ndarray
-    # in the order of the class indices
+    # in the order of the class indices; empty where numbers are predicted
     classes: list[str]
     # text only, [n] of object
     texts: np.ndarray | None = None
@@ -42,6 +43,8 @@ class RawData:
     time: np.ndarray | None = None
     # table only
     columns: list[Column] = field(default_factory=list)
+    # numbers are ratings, which the first categorical column's users gave to the second one's items
+    ratings: bool = False
     # text only, once train is known
     tokenizer: str = ""
     vocabulary: int = 0
@@ -53,6 +56,13 @@ class RawData:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def task(self) -> str:
+        """What is predicted: a class, a number or a rating."""
+        if self.classes:
+            return CLASSIFICATION
+        return RECOMMENDATION if self.ratings else REGRESSION
 
     def check(self) -> None:
         """What no data set may have, whatever its source.
@@ -85,6 +95,9 @@ class RawData:
             )
 
     def _check_target(self) -> None:
+        if not self.classes:
+            self._check_numbers()
+            return
         present = set(self.target.tolist())
         if unknown := sorted(present - set(self.classes)):
             raise TargetUnusable(f"targets {shown(unknown)} are not among the classes {shown(self.classes)}.")
@@ -92,6 +105,20 @@ class RawData:
             raise TargetUnusable(
                 f"all {len(self)} examples have the class '{next(iter(present))}'; classification needs at least two "
                 "classes. Is the target the right column?"
+            )
+
+    def _check_numbers(self) -> None:
+        unusable = np.flatnonzero(~np.isfinite(self.target))
+        if len(unusable):
+            first = unusable[0]
+            raise TargetUnusable(
+                f"the target of {len(unusable)} examples is no finite number, first {self.target[first]} of "
+                f"'{self.ids[first]}'; expected a number for every example. Remove these examples or mend their target."
+            )
+        if self.target.min() == self.target.max():
+            raise TargetUnusable(
+                f"all {len(self)} examples have the target {self.target[0]:g}; there is nothing to predict. Is the "
+                "target the right column?"
             )
 
     def take(self, rows: np.ndarray) -> RawData:
@@ -115,6 +142,10 @@ class RawData:
         """Target as indices into `classes`, int32 [n]."""
         index = {label: i for i, label in enumerate(self.classes)}
         return np.fromiter((index[label] for label in self.target.tolist()), np.int32, len(self))
+
+    def targets(self) -> np.ndarray:
+        """Class indices int32 [n], or numbers float64 [n]: the target as it is stored."""
+        return self.class_indices() if self.classes else self.target.astype(np.float64)
 
     def content_hash(self) -> str:
         """Hash of everything the source says of its examples, and of the file it read."""

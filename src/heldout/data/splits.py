@@ -20,6 +20,8 @@ Rows = dict[str, np.ndarray]
 
 # ways to deal the groups of a grouped split among which the best is taken
 GROUP_DEALS = 16
+# in no split
+LEFT_OUT = ""
 # of each class and given split, so that a limited data set can still be split three ways
 FEWEST = 3
 
@@ -32,6 +34,11 @@ def split_rows(raw: RawData, config: SplitConfig) -> Rows:
             or the source lacks what the method needs.
     """
     _check_shares(config)
+    if config.method is SplitMethod.stratified and not raw.classes:
+        raise SplitImpossible(
+            "split.method=stratified, but the target is a number, without classes to stratify by; expected random, "
+            "grouped, time or given."
+        )
     rank = _ranks(raw.ids.tolist(), config.seed)
     method = {
         SplitMethod.random: _random,
@@ -57,11 +64,12 @@ def limit_rows(raw: RawData, limit: int, seed: int) -> np.ndarray:
         return np.arange(len(raw))
     given = np.zeros(len(raw)) if raw.split is None else np.unique(raw.split, return_inverse=True)[1]
     rank = _ranks(raw.ids.tolist(), seed)
-    order = np.lexsort((rank, raw.class_indices(), given))
+    label = _classes_or_one(raw)
+    order = np.lexsort((rank, label, given))
     # every k-th of the sorted examples: each stratum contributes its share
     chosen = np.zeros(len(raw), dtype=bool)
     chosen[order[np.arange(limit) * len(raw) // limit]] = True
-    strata = given * len(raw.classes) + raw.class_indices()
+    strata = given * max(1, len(raw.classes)) + label
     for stratum in np.unique(strata):
         members = order[strata[order] == stratum]
         added = [row for row in members[:FEWEST] if not chosen[row]][: max(0, FEWEST - int(chosen[members].sum()))]
@@ -79,13 +87,18 @@ def share_of_train(raw: RawData, train: np.ndarray, share: float) -> np.ndarray:
     """
     if share == 1:
         return train
-    target = raw.class_indices()[train]
+    target = _classes_or_one(raw)[train]
     chosen = np.zeros(len(train), dtype=bool)
     for label in np.unique(target):
         members = np.flatnonzero(target == label)
         chosen[members[: max(1, round(len(members) * share))]] = True
     kept: np.ndarray = train[chosen]
     return kept
+
+
+def _classes_or_one(raw: RawData) -> np.ndarray:
+    """Class indices; numbers count as one class."""
+    return raw.class_indices() if raw.classes else np.zeros(len(raw), dtype=np.int32)
 
 
 def _ranks(names: Iterable[str], seed: int) -> np.ndarray:
@@ -157,8 +170,8 @@ def _grouped(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
     if len(groups) < len(SPLITS):
         raise SplitImpossible(f"split.method=grouped found {len(groups)} groups; expected at least {len(SPLITS)}.")
     wanted = len(raw) * np.array([1 - config.validation - config.test, config.validation, config.test])
-    examples = np.zeros((len(groups), len(raw.classes)), dtype=np.int64)
-    np.add.at(examples, (member_of, raw.class_indices()), 1)
+    examples = np.zeros((len(groups), max(1, len(raw.classes))), dtype=np.int64)
+    np.add.at(examples, (member_of, _classes_or_one(raw)), 1)
     best, least = np.zeros(len(groups), dtype=np.int64), (np.inf, np.inf)
     for deal in range(GROUP_DEALS):
         order = np.argsort(_ranks([f"{deal}:{group}" for group in groups], config.seed))
@@ -182,7 +195,10 @@ def _deal_groups(sizes: np.ndarray, wanted: np.ndarray, order: np.ndarray) -> np
 
 
 def _by_time(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
-    """The oldest are train, the newest test; examples of one moment stay on one side, the later one."""
+    """The oldest are train, the newest test; examples of one moment stay on one side, the later one.
+
+    Those of the last moments before a border are left out, as many as the embargo says.
+    """
     if raw.time is None:
         raise SplitImpossible(
             "split.method=time, but the data set has no times; expected split.column to name the column of a table "
@@ -191,7 +207,12 @@ def _by_time(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
     ordered = np.sort(raw.time)
     test_begins = ordered[min(round(len(raw) * (1 - config.test)), len(raw) - 1)]
     validation_begins = ordered[round(len(raw) * (1 - config.test - config.validation))]
-    return np.where(raw.time >= test_begins, "test", np.where(raw.time >= validation_begins, "validation", "train"))
+    names = np.where(raw.time >= test_begins, "test", np.where(raw.time >= validation_begins, "validation", "train"))
+    moments, moment = np.unique(raw.time, return_inverse=True)
+    for begins in (validation_begins, test_begins):
+        border = int(np.searchsorted(moments, begins))
+        names[(moment >= border - config.embargo) & (moment < border)] = LEFT_OUT
+    return names
 
 
 def _given(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
@@ -205,22 +226,26 @@ def _given(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
     if (names == "validation").any():
         return names
     rest = np.flatnonzero(names != "test")
-    names[rest] = _deal_by_class(raw.take(rest), {"validation": config.validation}, rank[rest])
+    if raw.classes:
+        names[rest] = _deal_by_class(raw.take(rest), {"validation": config.validation}, rank[rest])
+    else:
+        names[rest[np.argsort(rank[rest])][: max(1, round(len(rest) * config.validation))]] = "validation"
     return names
 
 
 def _check_classes(raw: RawData, rows: Rows, config: SplitConfig) -> None:
-    target = raw.class_indices()
+    target = _classes_or_one(raw)
+    classes = raw.classes or ["a number"]
     for name, positions in rows.items():
         if len(positions) == 0:
             raise SplitImpossible(
                 f"split.method={config.method.name} leaves the {name} split empty ({len(raw)} examples); expected "
                 "examples of every class in it. Change the shares or the method."
             )
-        absent = np.setdiff1d(np.arange(len(raw.classes)), target[positions])
+        absent = np.setdiff1d(np.arange(len(classes)), target[positions])
         if len(absent):
             raise SplitImpossible(
                 f"split.method={config.method.name} with seed {config.seed} leaves no example of "
-                f"{shown([raw.classes[i] for i in absent])} in the {name} split; expected every class in every split. "
+                f"{shown([classes[i] for i in absent])} in the {name} split; expected every class in every split. "
                 "Use split.method=stratified where examples are independent, other shares, or another split.seed."
             )

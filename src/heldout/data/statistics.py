@@ -25,6 +25,12 @@ def compute_statistics(train: RawData) -> Statistics:
     return {"x": _moments([x[:, channel][valid] for channel in range(x.shape[1])])}
 
 
+def target_statistics(target: np.ndarray) -> dict[str, float]:
+    """Mean and standard deviation of numbers to predict; 1 for the deviation where all are equal."""
+    std = float(target.std())
+    return {"mean": float(target.mean()), "std": std if std > 0 else 1.0}
+
+
 def valid_steps(inputs: dict[str, np.ndarray]) -> np.ndarray:
     """True where a step of a series is no padding, [n, length]."""
     n, _, steps = inputs["x"].shape

@@ -1,7 +1,7 @@
 """Splits as Arrow IPC files: written byte-identically, read as views of the memory map.
 
-A file holds one uncompressed record batch with the columns `id` (text), `target` (int32) and one column an input:
-a fixed-shape tensor, or int32 for the lengths of series.
+A file holds one uncompressed record batch with the columns `id` (text), `target` (int32; numbers: float64) and one
+column an input: a fixed-shape tensor, or int32 for the lengths of series.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from heldout.data.raw import RawData
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One split: ids text [n], inputs by name [n, ...] as the card states, target int64 [n].
+    """One split: ids text [n], inputs by name [n, ...] as the card states, target int64 or, of numbers, float64 [n].
 
     The inputs are read-only views of the file; copy before changing them.
     """
@@ -45,7 +45,7 @@ def input_specs(inputs: dict[str, np.ndarray]) -> dict[str, InputSpec]:
 
 def write_split(path: Path, data: RawData) -> None:
     """Writes all examples of `data` into one file; the same examples give the same bytes."""
-    columns = {"id": from_texts(data.ids.tolist()), "target": _to_column(data.class_indices())}
+    columns = {"id": from_texts(data.ids.tolist()), "target": _to_column(data.targets())}
     columns |= {name: _to_column(array) for name, array in data.inputs.items()}
     batch = pa.record_batch(columns)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
@@ -89,13 +89,13 @@ def map_split(directory: Path, split: str, card: Card) -> Split:
     return Split(
         ids=np.array(batch.column("id").to_pylist(), dtype=np.str_),
         inputs={name: _to_view(batch.column(name), spec) for name, spec in card.inputs.items()},
-        target=to_numpy(batch.column("target")).astype(np.int64),
+        target=to_numpy(batch.column("target")).astype(np.int64 if card.classes else np.float64),
     )
 
 
 def _check_against_card(path: Path, batch: pa.RecordBatch, split: str, card: Card) -> None:
     expected = pa.schema(
-        [("id", pa.string()), ("target", pa.int32())]
+        [("id", pa.string()), ("target", pa.int32() if card.classes else pa.float64())]
         + [(name, _column_type(spec["dtype"], spec["shape"])) for name, spec in card.inputs.items()]
     )
     if not batch.schema.equals(expected):

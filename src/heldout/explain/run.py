@@ -16,6 +16,7 @@ from heldout.data.errors import CardMismatch
 from heldout.errors import UserError
 from heldout.models import build, load_weights
 from heldout.record import CONFIG_FILE, Record
+from heldout.scoring import CLASSIFICATION
 from heldout.tracking.fetch import fetched_run
 
 WEIGHTS_PATTERN = "*.safetensors"
@@ -98,6 +99,8 @@ def _made(
     if not isinstance(config, DeepConfig):
         raise NotExplainable(f"{name} is a {config.family}; expected a network.")
     card = Card.load(folder)
+    if card.task != CLASSIFICATION:
+        raise NotExplainable(f"{name} predicts numbers; expected a network that tells classes apart.")
     network = build(config, card)
     load_weights(network, weights)
     return TrainedRun(

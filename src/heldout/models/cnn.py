@@ -46,7 +46,7 @@ class CNN(nn.Module):
         self.pool = config.head is Head.pool
         self.dropout = nn.Dropout(config.dropout)
         features = channels if self.pool else channels * math.prod(sizes)
-        self.classifier = nn.Linear(features, len(card.classes))
+        self.classifier = nn.Linear(features, card.outputs)
 
     def forward(self, inputs: Inputs) -> Tensor:
         x, length = self.input(inputs)

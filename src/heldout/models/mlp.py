@@ -28,7 +28,7 @@ class MLP(nn.Module):
             if config.dropout:
                 layers.append(nn.Dropout(config.dropout))
             units = hidden
-        self.layers = nn.Sequential(*layers, nn.Linear(units, len(card.classes)))
+        self.layers = nn.Sequential(*layers, nn.Linear(units, card.outputs))
 
     def forward(self, inputs: Inputs) -> Tensor:
         logits: Tensor = self.layers(self.input(inputs))

@@ -57,7 +57,7 @@ class Recurrent(nn.Module):
         self.readout = config.readout
         self.dropout = nn.Dropout(config.dropout)
         units = config.width * (2 if config.bidirectional else 1)
-        self.classifier = nn.Linear(units * steps if config.readout is Readout.flatten else units, len(card.classes))
+        self.classifier = nn.Linear(units * steps if config.readout is Readout.flatten else units, card.outputs)
 
     def forward(self, inputs: Inputs) -> Tensor:
         sequence, length = self.input(inputs)

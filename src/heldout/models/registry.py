@@ -51,12 +51,13 @@ def build(config: ModelConfig, card: Card) -> nn.Module:
     """Build the untrained network that `config` describes, sized from the card.
 
     Its forward takes the inputs of a batch by name, as the card lists them, and returns logits
-    `[batch, classes]`. Initial weights come from torch's global generator.
+    `[batch, classes]` or, where a number is predicted, that number `[batch, 1]`, standardised. Initial weights come
+    from torch's global generator.
 
     Raises UnsuitableModel when the family has no builder, cannot read the card's modality, or when the
     data are too small for one of its settings.
     """
-    require_modality(config, card)
+    require_readable(config, card)
     builders = deep_families()
     if type(config) not in builders:
         known = ", ".join(sorted(c.family for c in builders))
@@ -64,13 +65,19 @@ def build(config: ModelConfig, card: Card) -> nn.Module:
     return builders[type(config)](config, card)
 
 
-def require_modality(config: ModelConfig, card: Card) -> None:
-    """Raise UnsuitableModel unless the family can read data of the card's modality."""
+def require_readable(config: ModelConfig, card: Card) -> None:
+    """Raise UnsuitableModel unless the family can read data of the card's modality, and predict its target."""
     accepted = sorted(modality.value for modality in config.accepts)
     if card.modality not in accepted:
         raise UnsuitableModel(
             f"model={config.family} with data={card.name}: this family reads data of modality "
             f"{' or '.join(accepted)}, and {card.name} is of modality {card.modality}; choose another family"
+        )
+    if card.task not in {task.value for task in config.solves}:
+        raise UnsuitableModel(
+            f"model={config.family} with data={card.name}: this family solves "
+            f"{' or '.join(sorted(task.value for task in config.solves))}, and {card.name} is a {card.task}; choose "
+            "another family"
         )
 
 

@@ -51,7 +51,7 @@ class ConvolutionalResNet(nn.Module):
             self.blocks.append(BasicBlock(convolution, channels, width, kernel, stride, config.skip))
             channels = width
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(channels, len(card.classes))
+        self.classifier = nn.Linear(channels, card.outputs)
         if convolution is nn.Conv2d:
             # the order oneDNN computes in; in the usual one every convolution would convert its input
             self.to(memory_format=torch.channels_last)
@@ -127,7 +127,7 @@ class DenseResNet(nn.Module):
         )
         self.skip = config.skip
         self.norm = BatchNorm(width)
-        self.classifier = nn.Linear(width, len(card.classes))
+        self.classifier = nn.Linear(width, card.outputs)
 
     def forward(self, inputs: Inputs) -> Tensor:
         x = self.stem(self.input(inputs))

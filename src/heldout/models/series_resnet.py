@@ -35,7 +35,7 @@ class SeriesResNet(nn.Module):
             self.blocks.append(_Block(channels, factor * config.width, config.kernel_sizes))
             channels = factor * config.width
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(channels, len(card.classes))
+        self.classifier = nn.Linear(channels, card.outputs)
 
     def forward(self, inputs: Inputs) -> Tensor:
         x, length = self.input(inputs)

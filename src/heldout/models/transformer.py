@@ -51,7 +51,7 @@ class Transformer(nn.Module):
             for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.width)
-        self.classifier = nn.Linear(config.width, len(card.classes))
+        self.classifier = nn.Linear(config.width, card.outputs)
 
     def forward(self, inputs: Inputs) -> Tensor:
         tokens, length = self.tokens(inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
+_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 def axis_floor(scores: Sequence[float]) -> float:
@@ -19,7 +19,7 @@ def axis_floor(scores: Sequence[float]) -> float:
 
 def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round values from `low` to `high`, at most `most`."""
-    step = next(s for s in _STEPS if (high - low) / s <= most - 0.999)
+    step = next((s for s in _STEPS if (high - low) / s <= most - 0.999), high - low)
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 3) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 

@@ -12,6 +12,7 @@ from heldout.analysis.curves import Curves, mean_curves
 from heldout.analysis.families import Family
 from heldout.analysis.intervals import Estimate
 from heldout.report import theme
+from heldout.scoring import CLASSIFICATION, scoring_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +27,11 @@ def page(figure: go.Figure) -> str:
     return html
 
 
-def loss_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
+def loss_curves(history: pd.DataFrame | Sequence[pd.DataFrame], task: str = CLASSIFICATION) -> go.Figure:
     """Train and validation loss by epoch of one run, or of several seeds with their mean."""
     import plotly.graph_objects as go
 
-    seeds = _as_curves(history)
+    seeds = _as_curves(history, task)
     mean = mean_curves(seeds)
     figure = go.Figure(layout=layout(360, showlegend=True))
     for split, color in (("train", theme.TRAIN), ("validation", theme.VALIDATION)):
@@ -38,15 +39,15 @@ def loss_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
             figure.add_scatter(x=curves.epoch, y=curves.of_split(split)[0], **line(color, "seed"))
         figure.add_scatter(x=mean.epoch, y=mean.of_split(split)[0], name=split, **line(color, "mean"))
     figure.update_xaxes(title_text="epoch")
-    figure.update_yaxes(title_text="loss (log loss, nats)")
+    figure.update_yaxes(title_text=scoring_of(task).loss.label)
     return figure
 
 
-def gap_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
-    """Accuracy gap, train minus validation, by epoch of one run, or of several seeds with their mean."""
+def gap_curves(history: pd.DataFrame | Sequence[pd.DataFrame], task: str = CLASSIFICATION) -> go.Figure:
+    """Gap of the score, train minus validation, by epoch of one run, or of several seeds with their mean."""
     import plotly.graph_objects as go
 
-    seeds = _as_curves(history)
+    seeds = _as_curves(history, task)
     figure = go.Figure(layout=layout(360))
     for curves in seeds if len(seeds) > 1 else []:
         figure.add_scatter(x=curves.epoch, y=gap_of(curves), **line(theme.VALIDATION, "seed"))
@@ -54,7 +55,7 @@ def gap_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> go.Figure:
     figure.add_scatter(x=mean.epoch, y=gap_of(mean), name="gap", **line(theme.VALIDATION, "mean"))
     figure.add_hline(y=0, line={"color": theme.MUTED, "width": 1})
     figure.update_xaxes(title_text="epoch")
-    figure.update_yaxes(title_text=f"accuracy gap, train {theme.MINUS} validation")
+    figure.update_yaxes(title_text=f"{scoring_of(task).score.label} gap, train {theme.MINUS} validation")
     return figure
 
 
@@ -70,7 +71,7 @@ def families(of: Sequence[Family]) -> go.Figure:
         ("validation", theme.VALIDATION, "circle"),
         ("test", theme.TEST, "diamond-open"),
     ):
-        shown = [(family.label, family.accuracy[split]) for family in ranked if split in family.accuracy]
+        shown = [(family.label, family.score[split]) for family in ranked if split in family.score]
         if not shown:
             continue
         estimates = [estimate for _, estimate in shown]
@@ -84,13 +85,13 @@ def families(of: Sequence[Family]) -> go.Figure:
             hovertemplate="%{y}: %{x:.3f} on " + split + "<extra></extra>",
         )
     figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], showgrid=True)
-    figure.update_xaxes(title_text="accuracy", showgrid=True)
+    figure.update_xaxes(title_text=ranked[0].scoring.score.label if ranked else "", showgrid=True)
     return figure
 
 
 def gap_of(curves: Curves) -> list[float | None]:
-    """Accuracy gap by epoch; None where a side is missing."""
-    pairs = zip(curves.train_accuracy, curves.validation_accuracy, strict=True)
+    """Gap of the score by epoch; None where a side is missing."""
+    pairs = zip(curves.train_score, curves.validation_score, strict=True)
     return [None if train is None or validation is None else train - validation for train, validation in pairs]
 
 
@@ -142,7 +143,7 @@ def layout(height: int, **options: Any) -> dict[str, Any]:
     return base | options
 
 
-def _as_curves(history: pd.DataFrame | Sequence[pd.DataFrame]) -> list[Curves]:
+def _as_curves(history: pd.DataFrame | Sequence[pd.DataFrame], task: str) -> list[Curves]:
     import pandas as pd
 
-    return [Curves.of(one) for one in ([history] if isinstance(history, pd.DataFrame) else history)]
+    return [Curves.of(one, scoring_of(task)) for one in ([history] if isinstance(history, pd.DataFrame) else history)]

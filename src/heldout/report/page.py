@@ -18,6 +18,7 @@ from heldout.report import inside, panels, provenance, theme, words
 from heldout.report.axes import axis_floor, round_ticks
 from heldout.report.panels import Panel
 from heldout.report.scatter import gap_against_score
+from heldout.scoring import Scoring, scoring_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -71,6 +72,7 @@ class Section:
 
     id: str
     data: str
+    scoring: Scoring
     settings: AnalysisConfig
     families: list[Family]
     unfinished: list[Run]
@@ -126,6 +128,7 @@ def render(comparisons: Sequence[Comparison]) -> str:
         meanings=MEANINGS,
         inside_columns=inside.COLUMNS,
         inside_shown=inside.SHOWN,
+        scores=" or ".join(dict.fromkeys(section.scoring.score.label for section in sections)) or "the score",
         plotly=get_plotlyjs(),
     )
 
@@ -141,7 +144,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = ("number", "interval", "count", "duration", "epoch", "shortened", "prose")
+    filters = ("number", "interval", "count", "duration", "epoch", "shortened", "prose", "capitalised")
     made.filters |= {name: getattr(words, name) for name in filters}
     return made
 
@@ -149,13 +152,16 @@ def environment() -> Environment:
 def _section(identity: str, comparison: Comparison, data: str) -> Section:
     families = [family for family in comparison.families if family.data == data]
     runs = [run for run in comparison.runs if run.data == data]
-    scores = [family.accuracy["validation"].value for family in families if family.accuracy]
-    scale = Scale(low=max(0.0, axis_floor(scores)) if scores else 0.0)
+    scores = [family.score["validation"].value for family in families if family.score]
+    scoring = scoring_of(runs[0].task)
+    floor = axis_floor(scores) if scores else 0.0
+    scale = Scale(low=max(0.0, floor) if scoring.is_share else min(0.0, floor))
     counts = Counter(family.verdict.label for family in families)
     columns, rows = provenance.by_run(runs)
     return Section(
         id=identity,
         data=data,
+        scoring=scoring,
         settings=comparison.settings,
         families=families,
         unfinished=[run for run in runs if run.measures is None],
@@ -163,7 +169,7 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
         headline=words.headline(families),
         verdicts=[(label, counts[label]) for label in theme.VERDICTS if counts[label]],
         scale=scale,
-        off_scale=[f for f in families if f.accuracy and scale.outside(f.accuracy["validation"].value)],
+        off_scale=[f for f in families if f.score and scale.outside(f.score["validation"].value)],
         figures=_figures(identity, families, runs, comparison.settings),
         opened=inside.table(inside.opened(families, runs)),
         shared=provenance.shared(runs),
@@ -175,7 +181,8 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Label and value of what all runs of a data set have in common."""
     measures = next((run.measures for run in runs if run.measures is not None), None)
-    facts = [("classes", str(runs[0].classes))]
+    scoring = scoring_of(runs[0].task)
+    facts = [("classes", str(runs[0].classes))] if scoring.is_share else _target_facts(runs)
     if measures is None:
         return facts
     train = next((run.provenance["counts"].get("train") for run in runs if "counts" in run.provenance), None)
@@ -184,8 +191,16 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     facts.append(("validation examples", words.count(measures.examples["validation"])))
     if "test" in measures.examples:
         facts.append(("test examples", words.count(measures.examples["test"])))
-    facts.append(("accuracy by chance", words.number(measures.chance.level)))
+    facts.append((f"{scoring.score.label} by chance", words.number(measures.chance.level)))
     return facts
+
+
+def _target_facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    target = runs[0].provenance.get("target")
+    told = [("task", runs[0].task)]
+    if target:
+        told.append(("target in train", f"mean {target['mean']:.4g}, standard deviation {target['std']:.4g}"))
+    return told
 
 
 def _figures(

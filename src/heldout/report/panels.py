@@ -52,7 +52,7 @@ def loss_panels(panels: Sequence[Panel]) -> go.Figure:
 
 
 def gap_panels(panels: Sequence[Panel], overfit_gap: float) -> go.Figure:
-    """Accuracy gap, train minus validation, by epoch, over the curves of the other families in grey.
+    """Gap of the score, train minus validation, by epoch, over the curves of the other families in grey.
 
     The dashed line is the gap from which a model overfits.
     """

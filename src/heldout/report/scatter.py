@@ -30,15 +30,16 @@ class _Point:
 
 
 def gap_against_score(families: Sequence[Family], overfit_gap: float) -> go.Figure:
-    """Validation accuracy against the accuracy gap of the families of one data set, with intervals.
+    """Validation score against the gap of the families of one data set, with intervals.
 
     Up and left is better. The region from `overfit_gap` on is shaded. Families far below the others are left out.
     """
     import plotly.graph_objects as go
 
-    points = [_Point(f, f.accuracy["validation"], f.gap) for f in families if f.gap is not None]
+    points = [_Point(f, f.score["validation"], f.gap) for f in families if f.gap is not None]
     floor = axis_floor([point.score.value for point in points])
     points = [point for point in points if point.score.value >= floor]
+    label = points[0].family.scoring.score.label
     figure = go.Figure(layout=layout(HEIGHT, hovermode="closest"))
     low, high = padded(min(p.score.lower for p in points), max(p.score.upper for p in points))
     left, right = padded(min(0.0, *(p.gap.lower for p in points)), max(overfit_gap, *(p.gap.upper for p in points)))
@@ -50,7 +51,7 @@ def gap_against_score(families: Sequence[Family], overfit_gap: float) -> go.Figu
         _add_label(figure, point, height, right, 0.02 * (right - left))
         _add_mark(figure, point)
     figure.update_xaxes(
-        title_text=f"accuracy gap, train {theme.MINUS} validation",
+        title_text=f"{label} gap, train {theme.MINUS} validation",
         range=[left, right + LABEL_COLUMN * (right - left)],
         tickvals=round_ticks(left, right),
         tickformat=".3~f",
@@ -59,7 +60,7 @@ def gap_against_score(families: Sequence[Family], overfit_gap: float) -> go.Figu
         zerolinecolor=theme.MUTED,
         zerolinewidth=1,
     )
-    figure.update_yaxes(title_text="validation accuracy", range=[low, high], tickformat=".2f")
+    figure.update_yaxes(title_text=f"validation {label}", range=[low, high], tickformat=".2f")
     return figure
 
 

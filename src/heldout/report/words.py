@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from heldout.analysis.families import Family
 from heldout.analysis.intervals import Estimate
+from heldout.analysis.words import capitalised
 from heldout.report.theme import MINUS
 
 NOTHING = "\N{EN DASH}"
@@ -83,13 +84,18 @@ def headline(families: Sequence[Family]) -> str:
     if not ranked:
         return "No run finished, so there is nothing to compare."
     best = ranked[0]
-    score = best.accuracy["validation"]
-    sentence = f"{best.label} ranks first on validation with an accuracy of {number(score.value)}"
+    score = best.score["validation"]
+    sentence = f"{best.label} ranks first on validation with {_with_article(best)} of {number(score.value)}"
     sentence += f" ({interval(score)})." if interval(score) else "."
     deep = [family for family in ranked if family.kind == "deep"]
     if best.kind == "baseline":
         return sentence + (f" No deep family ranks above this baseline; {_over_baseline(deep[0])}" if deep else "")
-    return sentence + " " + _capitalised(_over_baseline(best))
+    return sentence + " " + capitalised(_over_baseline(best))
+
+
+def _with_article(family: Family) -> str:
+    label = family.scoring.score.label
+    return f"an {label}" if label[0] in "aeiouR" else f"a {label}"
 
 
 def _over_baseline(family: Family) -> str:
@@ -102,7 +108,3 @@ def _over_baseline(family: Family) -> str:
     if value.upper < 0:
         return f"on {split}, {family.label} is {told} below the best baseline, {baseline}."
     return f"on {split}, {family.label} cannot be told apart from the best baseline, {baseline}: {told}."
-
-
-def _capitalised(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]

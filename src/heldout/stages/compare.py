@@ -40,7 +40,7 @@ def _track(comparison: Comparison, folder: Path, tracking: Tracking) -> None:
     name = f"comparison {' '.join(comparison.data_sets)}"
     with tracking.start_run(name, tags={"heldout.kind": "comparison"}, system_metrics=False) as run:
         for family in comparison.families:
-            scores = {f"{split}/{family.label}": of.value for split, of in family.accuracy.items()}
+            scores = {f"{split}/{family.label}": of.value for split, of in family.score.items()}
             gap = {} if family.gap is None else {f"gap/{family.label}": family.gap.value}
             run.log_metrics({**scores, **gap}, 0)
             run.set_tags({f"verdict.{family.label}": family.verdict.label.value})
@@ -59,7 +59,8 @@ def _track_verdict(one: Run, tracking: Tracking) -> None:
         return
     run.set_tags(_tags(one.verdict))
     if one.measures is not None:
-        for metric in ("accuracy", "loss"):
+        scoring = one.measures.scoring
+        for metric in (scoring.score.name, scoring.loss.name):
             gap = one.measures.gap(metric, "kept").value
             run.log_metrics(_gap(metric, gap), one.measures.kept_epoch)
     run.finish()
@@ -74,11 +75,14 @@ def _track_family(family: Family, runs: list[Run], tracking: Tracking) -> None:
     if run is None:
         return
     run.set_tags(_tags(family.verdict))
-    for metric, gap in (("accuracy", family.gap), ("loss", family.loss_gap)):
+    score = family.scoring.score.name
+    for metric, gap in ((score, family.gap), ("loss", family.loss_gap)):
         if gap is not None:
             run.log_metrics(_gap(metric, gap), 0)
-    test = {"accuracy": family.accuracy.get("test"), "loss": family.loss.get("test")}
+    test = {score: family.score.get("test"), "loss": family.loss.get("test")}
     run.log_metrics({f"test/{metric}": of.value for metric, of in test.items() if of is not None}, 0)
+    others = {name: of["test"] for name, of in family.others.items() if "test" in of}
+    run.log_metrics({f"test/{name}": value for name, value in others.items()}, 0)
     run.finish()
 
 

@@ -40,8 +40,8 @@ def _log_curves(config: TrainConfig, finished: list[Record]) -> None:
 
     parent = connect(config.tracking).reopen(finished[0].info["mlflow"]["parent_run_id"])
     histories = [record.history for record in finished]
-    parent.log_figure_html("loss_curves", figures.page(figures.loss_curves(histories)))
-    parent.log_figure_html("gap_curves", figures.page(figures.gap_curves(histories)))
+    parent.log_figure_html("loss_curves", figures.page(figures.loss_curves(histories, finished[0].task)))
+    parent.log_figure_html("gap_curves", figures.page(figures.gap_curves(histories, finished[0].task)))
     if (inside := read_inside(finished[0].path)) is not None:
         parent.log_figure_html("layers", figures.page(layers_figure(inside)))
     parent.finish()

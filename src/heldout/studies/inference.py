@@ -14,7 +14,8 @@ from heldout.analysis.study import Inference
 from heldout.data.card import Card
 from heldout.data.store import Split, read_split
 from heldout.record import Record
-from heldout.training.evaluate import Predictor, load_predictor
+from heldout.training.evaluate import load_predictor
+from heldout.training.predicting import Predictor
 
 FILE = "inference.json"
 EXAMPLES = 1000

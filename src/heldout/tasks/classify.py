@@ -2,181 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MetricCollection
 from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from heldout.config.training import ClassifyConfig, OptimizerConfig, ScheduleConfig
+from heldout.config.training import ClassifyConfig
+from heldout.data.card import Card
 from heldout.data.shard import Share
 from heldout.tasks.augment import Augment
-from heldout.tasks.optimizers import build_optimizer, build_schedule
-from heldout.tasks.shared_steps import SharedSteps
-
-# the order of the loaders that are measured each epoch
-MEASURED_SPLITS = ("train", "validation")
-METRICS = ("loss", "accuracy")
-
-Batch = dict[str, Any]
+from heldout.tasks.supervised import Supervised
 
 
-@dataclass(frozen=True)
-class BlockSteps:
-    """How a module steps through a block of several batches by itself.
+class Classify(Supervised):
+    """Trains a network to tell classes apart; it maps inputs to logits `[batch, classes]`, targets are int64."""
 
-    Lightning spends about as long on a step as a small net does. Given several batches at once, the module takes the
-    steps in a loop of its own, with the same arithmetic, and Lightning's share is paid once a block. For one device in
-    full precision; elsewhere Lightning takes each step.
-    """
-
-    batch_size: int
-    gradient_clip: float | None
-
-
-class Classify(LightningModule):
-    """Trains a network on `{"inputs": {name: tensor}, "target": int64 [batch]}` to tell classes apart.
-
-    The network maps inputs to logits `[batch, classes]`. Train and validation are measured alike, in evaluation mode
-    and on fixed examples; what is logged as `validation/...` and kept in `measured` comes from there, never from the
-    training steps.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        classes: int,
-        task: ClassifyConfig,
-        optimizer: OptimizerConfig,
-        schedule: ScheduleConfig,
-        total_steps: int,
-        steps: BlockSteps | None = None,
-        seed: int = 0,
-        shared: SharedSteps | None = None,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.shared = shared
-        self.total_steps = total_steps
-        self.steps = steps
-        self.automatic_optimization = steps is None
-        # optimizer steps done so far; Lightning does not count those inside a block
-        self.steps_done = 0
+    def __init__(self, network: nn.Module, card: Card, task: ClassifyConfig, **options: Any) -> None:
+        super().__init__(network, **options)
+        self.classes = len(card.classes)
         self.label_smoothing = task.label_smoothing
-        self.augment = Augment(task, seed)
-        self.optimizer_config = optimizer
-        self.schedule_config = schedule
-        # metrics of the last measurement by split
-        self.measured: dict[str, dict[str, float]] = {}
-        # losses of the steps since they were last looked at, on the device: looking waits for it
-        self.step_losses: list[Tensor] = []
-        self._metrics = nn.ModuleList(_metrics(classes) for _ in MEASURED_SPLITS)
+        self.augment = Augment(task, self.seed)
 
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Logits `[batch, classes]`."""
-        logits: Tensor = self.network(inputs)
-        return logits
+    def objective(self, outputs: Tensor, target: Tensor, reduction: str) -> Tensor:
+        """Cross-entropy, smoothed as the config says."""
+        return functional.cross_entropy(outputs, target, label_smoothing=self.label_smoothing, reduction=reduction)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        if self.steps is None:
-            if self.shared is not None:
-                (share,) = self.shared.shard.shares(batch["whole"])
-                return self._share_of_loss(batch["inputs"], batch["target"], share, self.shared)
-            return self._loss(batch["inputs"], batch["target"])
-        self._step_through(batch, self.steps)
-        return None
+    def augmented(self, inputs: dict[str, Tensor], share: Share | None = None) -> dict[str, Tensor]:
+        """Images moved and mirrored at random."""
+        return self.augment(inputs, self.steps_done, share)
 
-    def _loss(self, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
-        logits = self.network(self.augment(inputs, self.steps_done))
-        loss = functional.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
-        self.step_losses.append(loss.detach())
-        self.steps_done += 1
-        return loss
+    def metrics(self) -> MetricCollection:
+        """Log loss and accuracy."""
+        return MetricCollection(
+            {"loss": MeanMetric(), "accuracy": MulticlassAccuracy(num_classes=self.classes, average="micro")},
+            # loss and accuracy take different arguments and share no state
+            compute_groups=False,
+        )
 
-    def _share_of_loss(self, inputs: dict[str, Tensor], target: Tensor, share: Share, shared: SharedSteps) -> Tensor:
-        logits = shared.forward(self.augment(inputs, self.steps_done, share))
-        total = functional.cross_entropy(logits, target, label_smoothing=self.label_smoothing, reduction="sum")
-        loss = total / share.total
-        self.step_losses.append(loss.detach())
-        self.steps_done += 1
-        return loss * shared.shard.workers
-
-    def take_step_losses(self) -> Tensor:
-        """The losses of the steps since they were last taken, of the whole batches where several workers share them."""
-        losses = torch.stack(self.step_losses)
-        self.step_losses = []
-        return losses if self.shared is None else self.shared.total(losses)
-
-    def _step_through(self, block: Batch, steps: BlockSteps) -> None:
-        optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        schedule: Any = self.lr_schedulers()
-        parameters = list(self.network.parameters())
-        shared = self.shared
-        shares = [] if shared is None else shared.shard.shares(block["whole"])
-        size: Any = steps.batch_size if shared is None else [share.size for share in shares]
-        inputs = {name: tensor.split(size) for name, tensor in block["inputs"].items()}
-        for index, target in enumerate(block["target"].split(size)):
-            batch = {name: parts[index] for name, parts in inputs.items()}
-            if shared is None:
-                loss = self._loss(batch, target)
-            else:
-                loss = self._share_of_loss(batch, target, shares[index], shared)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if steps.gradient_clip is not None:
-                nn.utils.clip_grad_norm_(parameters, steps.gradient_clip)
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-
-    def on_train_start(self) -> None:
-        if self.shared is not None:
-            self.shared.wrap(self.network)
-
-    def on_train_end(self) -> None:
-        if self.shared is not None:
-            self.shared.unwrap()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["steps_done"] = self.steps_done
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.steps_done = checkpoint["steps_done"]
-
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        logits = self.network(batch["inputs"])
-        metrics: Any = self._metrics[dataloader_idx]
-        metrics["loss"].update(functional.cross_entropy(logits, batch["target"], reduction="none"))
-        metrics["accuracy"].update(logits, batch["target"])
-
-    def on_validation_epoch_end(self) -> None:
-        for split, metrics in zip(MEASURED_SPLITS, self._metrics, strict=True):
-            self.measured[split] = {name: float(metric.compute()) for name, metric in metrics.items()}  # type: ignore[operator]
-            metrics.reset()  # type: ignore[operator]
-        self.log_dict({f"validation/{name}": value for name, value in self.measured["validation"].items()})
-
-    def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
-        schedule = build_schedule(self.schedule_config, optimizer, self.total_steps)
-        if schedule is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    @torch.inference_mode()
-    def probabilities(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Class probabilities `[batch, classes]`, in evaluation mode."""
-        self.eval()
-        return torch.softmax(self.network(inputs).float(), dim=1)
-
-
-def _metrics(classes: int) -> MetricCollection:
-    return MetricCollection(
-        {"loss": MeanMetric(), "accuracy": MulticlassAccuracy(num_classes=classes, average="micro")},
-        # loss and accuracy take different arguments and share no state
-        compute_groups=False,
-    )
+    def update(self, metrics: MetricCollection, outputs: Tensor, target: Tensor) -> None:
+        """Adds the log loss and the answers of a batch."""
+        measures: Any = metrics
+        measures["loss"].update(functional.cross_entropy(outputs, target, reduction="none"))
+        measures["accuracy"].update(outputs, target)

@@ -37,7 +37,9 @@ def dataset_inputs(card: Card, directory: Path) -> list[Mapping[str, str]]:
 
 
 def _schema(card: Card) -> dict[str, Any]:
-    target = {"type": "string", "name": "class", "required": True}
+    is_number = not card.classes
+    kind, name = ("double", "target") if is_number else ("string", "class")
+    target = {"type": kind, "name": name, "required": True}
     if card.columns:
         types = {"numeric": "double", "categorical": "string"}
         columns = [{"type": types[column["kind"]], "name": column["name"], "required": True} for column in card.columns]
@@ -46,7 +48,8 @@ def _schema(card: Card) -> dict[str, Any]:
         {"name": name, "type": "tensor", "tensor-spec": {"dtype": spec["dtype"], "shape": [-1, *spec["shape"]]}}
         for name, spec in card.inputs.items()
     ]
-    targets = {"name": "class", "type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}
+    spec = {"dtype": "float64" if is_number else "int64", "shape": [-1]}
+    targets = {"name": name, "type": "tensor", "tensor-spec": spec}
     return {"mlflow_tensorspec": {"features": json.dumps(features), "targets": json.dumps([targets])}}
 
 

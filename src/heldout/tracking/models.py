@@ -29,9 +29,10 @@ def save_mlflow_model(
 ) -> None:
     """Writes an MLflow model into `folder`, which must not exist; `mlflow.pyfunc.load_model` reads it.
 
-    It predicts a data frame of class probabilities, a column a class. An image goes in as a tensor [examples,
-    channels, height, width], a series as one [examples, channels, length] (with lengths: a dict of `x` and `length`),
-    a table as a data frame with its raw columns, texts as a data frame with a column `text`.
+    It predicts a data frame of class probabilities, a column a class, or of numbers, in the column `prediction`. An
+    image goes in as a tensor [examples, channels, height, width], a series as one [examples, channels, length] (with
+    lengths: a dict of `x` and `length`), a table as a data frame with its raw columns, texts as a data frame with a
+    column `text`.
 
     Args:
         model_file: weights.safetensors of a network or model.skops of a baseline.
@@ -61,14 +62,17 @@ def save_mlflow_model(
 
 
 def signature(card: Card) -> ModelSignature:
-    """What goes in, by the card, and the class probabilities that come out."""
+    """What goes in, by the card, and the class probabilities or numbers that come out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     inputs: list[Any] = [_column(column) for column in card.columns] or _tensors(card)
     if card.tokenizer:
         inputs = [ColSpec("string", name="text")]
-    return ModelSignature(Schema(inputs), Schema([ColSpec("float", name=name) for name in card.classes]))
+    outputs: list[Any] = [ColSpec("float", name=name) for name in card.classes] or [
+        ColSpec("double", name="prediction")
+    ]
+    return ModelSignature(Schema(inputs), Schema(outputs))
 
 
 def raw_example(card: Card, example: Mapping[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray] | pd.DataFrame:

@@ -17,7 +17,7 @@ Inputs = dict[str, np.ndarray]
 
 
 class HeldoutModel(PythonModel):
-    """Class probabilities by a network or a baseline that Heldout fitted."""
+    """Class probabilities, or numbers, by a network or a baseline that Heldout fitted."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Builds the model from the config and card beside it, and loads its weights."""
@@ -37,7 +37,7 @@ class HeldoutModel(PythonModel):
         model_input: np.ndarray,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Probabilities [examples, classes] as a data frame, a column a class.
+        """Probabilities [examples, classes] as a data frame, a column a class; or numbers in the column `prediction`.
 
         Args:
             model_input: as the signature says; see heldout.tracking.models.
@@ -48,6 +48,8 @@ class HeldoutModel(PythonModel):
             self._predict({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
             for start in range(0, examples, BATCH_SIZE)
         ]
+        if not self._card.classes:
+            return pd.DataFrame({"prediction": np.concatenate(parts) if parts else np.empty(0)})
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self._card.classes)), np.float32)
         return pd.DataFrame(probabilities, columns=self._card.classes)
 
@@ -71,6 +73,7 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
 
     from heldout.config.compose import load_model_config
     from heldout.models import build, load_weights
+    from heldout.models.target_scale import TargetScale
 
     network = build(load_model_config(files["config"]), card)
     load_weights(network, files["model"])
@@ -80,7 +83,10 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
     def predict(inputs: Inputs) -> np.ndarray:
         # a copy, because torch cannot take arrays that may not be written to
         tensors = {name: torch.from_numpy(array.copy()) for name, array in inputs.items()}
-        return np.asarray(torch.softmax(network(tensors).float(), dim=1).numpy())
+        outputs = network(tensors).float()
+        if not card.classes:
+            return TargetScale.of(card).restored(outputs.numpy())
+        return np.asarray(torch.softmax(outputs, dim=1).numpy())
 
     return predict
 
@@ -88,7 +94,7 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
 def _baseline(files: dict[str, Path]) -> Callable[[Inputs], np.ndarray]:
     from heldout.models import baselines
 
-    return baselines.load(files["model"]).predict_proba
+    return baselines.load(files["model"]).predict
 
 
 mlflow.models.set_model(HeldoutModel())

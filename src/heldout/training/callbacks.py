@@ -12,7 +12,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from heldout.config.training import Keep, Mode, OptimizerConfig
-from heldout.tasks.classify import MEASURED_SPLITS, METRICS, Classify
+from heldout.record import HISTORY_COLUMNS
+from heldout.scoring import Measure
+from heldout.tasks.supervised import MEASURED_SPLITS, Supervised
 from heldout.training import stop
 from heldout.training.errors import Diverged
 from heldout.training.fitted import LogMetrics, ReportEpoch, grouped
@@ -28,10 +30,11 @@ SECONDS_PER_LINE = 2.0
 class History(Callback):
     """A row per epoch and split, logged as it comes; goes on where a resumed run left off."""
 
-    def __init__(self, log: LogMetrics, name: str) -> None:
+    def __init__(self, log: LogMetrics, name: str, score: Measure) -> None:
         self.rows: list[Row] = []
         self._log = log
         self._name = name
+        self._score = score
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._last_line = 0.0
@@ -45,11 +48,11 @@ class History(Callback):
         self._started = time.monotonic()
         # what an earlier start could not send before it was killed; what it did send is not logged twice
         for train, validation in zip(self.rows[::2], self.rows[1::2], strict=True):
-            measured = {of["split"]: {name: of[name] for name in METRICS} for of in (train, validation)}
+            measured = {of["split"]: _measures(of) for of in (train, validation)}
             self._log_epoch(int(train["epoch"]), measured, train["learning_rate"])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classify)
+        assert isinstance(pl_module, Supervised)
         epoch = trainer.current_epoch + 1
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         common: Row = {"step": pl_module.steps_done, "learning_rate": rate, "seconds": self.seconds}
@@ -68,14 +71,15 @@ class History(Callback):
         self._last_line = now
         train, validation = measured["train"], measured["validation"]
         logger.info(
-            "%s  epoch %d/%d  loss %.4f / %.4f  accuracy %.4f / %.4f  (train / validation)  %.1f s",
+            "%s  epoch %d/%d  loss %.4g / %.4g  %s %.4f / %.4f  (train / validation)  %.1f s",
             self._name,
             epoch,
             epochs,
             train["loss"],
             validation["loss"],
-            train["accuracy"],
-            validation["accuracy"],
+            self._score.label,
+            train[self._score.name],
+            validation[self._score.name],
             self.seconds,
         )
 
@@ -85,6 +89,10 @@ class History(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = state_dict["rows"]
         self._seconds_before = state_dict["seconds"]
+
+
+def _measures(row: Row) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name not in HISTORY_COLUMNS}
 
 
 class KeepWeights(Callback):
@@ -101,7 +109,7 @@ class KeepWeights(Callback):
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classify)
+        assert isinstance(pl_module, Supervised)
         value = pl_module.measured["validation"][self.monitor]
         if not self.weights or self._is_kept(value):
             self.epoch = trainer.current_epoch + 1
@@ -192,19 +200,19 @@ class FiniteLoss(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, Classify)
+        assert isinstance(pl_module, Supervised)
         if len(pl_module.step_losses) >= STEPS_PER_LOOK:
             self._look(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classify)
+        assert isinstance(pl_module, Supervised)
         self._look(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classify)
+        assert isinstance(pl_module, Supervised)
         self._look(trainer, pl_module)
 
-    def _look(self, trainer: Trainer, module: Classify) -> None:
+    def _look(self, trainer: Trainer, module: Supervised) -> None:
         if not module.step_losses:
             return
         losses = module.take_step_losses()
@@ -216,7 +224,7 @@ class FiniteLoss(Callback):
         raise Diverged(_cause(float(losses[index]), first_step + index, trainer, module))
 
 
-def _cause(loss: float, step: int, trainer: Trainer, module: Classify) -> str:
+def _cause(loss: float, step: int, trainer: Trainer, module: Supervised) -> str:
     rate = trainer.optimizers[0].param_groups[0]["lr"]
     broken = [n for n, p in module.network.named_parameters() if not bool(torch.isfinite(p).all())]
     where = f"{len(broken)} parameters are not finite, first {broken[0]}" if broken else "the weights are finite"
@@ -243,7 +251,7 @@ class OwnRandomness(Callback):
         self._seed = seed
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classify)
+        assert isinstance(pl_module, Supervised)
         assert pl_module.shared is not None
         words = np.random.SeedSequence([self._seed, pl_module.shared.shard.rank, trainer.current_epoch])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))

@@ -7,7 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,15 +21,26 @@ from torch import nn
 
 from heldout.config.model import DeepConfig
 from heldout.config.stages import TrainConfig
-from heldout.config.training import Accelerator, ClassifyConfig, TrainerConfig
+from heldout.config.training import (
+    Accelerator,
+    ClassifyConfig,
+    RecommendConfig,
+    RegressConfig,
+    TaskConfig,
+    TrainerConfig,
+)
 from heldout.data.batches import Batches
 from heldout.data.card import Card
 from heldout.data.shard import Shard
 from heldout.data.store import Split
 from heldout.inside import Cost
 from heldout.models import build, load_weights, save_weights
-from heldout.tasks.classify import BlockSteps, Classify
+from heldout.models.target_scale import TargetScale
+from heldout.scoring import CLASSIFICATION, scoring_of
+from heldout.tasks.classify import Classify
+from heldout.tasks.regress import Regress
 from heldout.tasks.shared_steps import SharedSteps
+from heldout.tasks.supervised import BlockSteps, Supervised
 from heldout.training import stop
 from heldout.training.callbacks import (
     AsConfigured,
@@ -48,6 +59,7 @@ from heldout.training.inputs import fit_inputs
 from heldout.training.inside import LookInside
 from heldout.training.layers import summarise
 from heldout.training.parallel import announce, joined, leading, store_of
+from heldout.training.predicting import predictor
 from heldout.training.prepared import find_or_prepare
 from heldout.training.workers import DataParallel, Order, Workers
 
@@ -58,6 +70,12 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 # more would save little, and make a signal wait
 MAX_STEPS_A_BLOCK = 16
 MAX_BLOCK_BYTES = 1 << 26
+TASKS: dict[type[TaskConfig], Callable[..., Supervised]] = {
+    ClassifyConfig: Classify,
+    RegressConfig: Regress,
+    # a rating is a number
+    RecommendConfig: Regress,
+}
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
@@ -91,7 +109,7 @@ def fit_deep(
         _check_workers(config, data, parallel.workers)
     module = _module(config, data, seed, shard)
     network = module.network
-    history = History(log, name)
+    history = History(log, name, scoring_of(data.card.task).score)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
     inside, costs = _looks(config, data), Costs(len(data.train))
@@ -112,13 +130,14 @@ def fit_deep(
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
+    predict_split = predictor(lambda split: predict(network, split, batch_size, data.card), data.card)
     started = time.monotonic()
-    probabilities = {split: predict(network, of, batch_size) for split, of in splits.items()}
+    predictions = {name: predict_split(split) for name, split in splits.items()}
     rate = sum(map(len, splits.values())) / (time.monotonic() - started)
     device = next(network.parameters()).device
     return Fitted(
         history=history.rows,
-        probabilities=probabilities,
+        predictions=predictions,
         kept_epoch=kept.epoch,
         epochs=int(history.rows[-1]["epoch"]),
         steps=module.steps_done,
@@ -169,15 +188,21 @@ def load_network(config: DeepConfig, card: Card, weights: Path) -> nn.Module:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, split: Split, batch_size: int) -> np.ndarray:
-    """Class probabilities float32 `[examples, classes]`, in the order of the split, in evaluation mode."""
+def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np.ndarray:
+    """Class probabilities float32 `[examples, classes]`, or numbers float64 `[examples]` in the unit of the target.
+
+    In the order of the split, in evaluation mode.
+    """
     network.eval()
     device = next(network.parameters()).device
     rows = []
     for batch in Batches(split.inputs, split.target, batch_size, shuffle=False, seed=0):
         inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
-        rows.append(torch.softmax(network(inputs).float(), dim=1).cpu())
-    return np.asarray(torch.cat(rows).numpy())
+        rows.append(network(inputs).float().cpu())
+    outputs = torch.cat(rows)
+    if card.task == CLASSIFICATION:
+        return np.asarray(torch.softmax(outputs, dim=1).numpy())
+    return TargetScale.of(card).restored(outputs.numpy())
 
 
 def _looks(config: TrainConfig, data: FitInputs) -> list[LookInside]:
@@ -213,23 +238,20 @@ def _prepare_torch(config: TrainConfig, seed: int) -> None:
     seed_everything(seed, verbose=False)
 
 
-def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None) -> Classify:
+def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None) -> Supervised:
     assert isinstance(config.model, DeepConfig)
-    assert isinstance(config.task, ClassifyConfig)
-    return Classify(
-        build(config.model, data.card),
-        len(data.card.classes),
-        config.task,
-        config.optimizer,
-        config.schedule,
-        config.trainer.max_epochs * math.ceil(len(data.train) / config.trainer.batch_size),
-        _block_steps(config.trainer),
-        seed,
-        None if shard is None else SharedSteps(shard),
-    )
+    options: dict[str, Any] = {
+        "optimizer": config.optimizer,
+        "schedule": config.schedule,
+        "total_steps": config.trainer.max_epochs * math.ceil(len(data.train) / config.trainer.batch_size),
+        "steps": _block_steps(config.trainer),
+        "seed": seed,
+        "shared": None if shard is None else SharedSteps(shard),
+    }
+    return TASKS[type(config.task)](build(config.model, data.card), data.card, config.task, **options)
 
 
-def _fit(trainer: Trainer, module: Classify, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
+def _fit(trainer: Trainer, module: Supervised, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
     train, measured = loaders
     with _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use; what is
@@ -303,21 +325,28 @@ def _no_search_for_gpus() -> Iterator[None]:
 def _loaders(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None = None) -> tuple[Any, list[Any]]:
     size = config.trainer.eval_batch_size
     block = config.trainer.batch_size * _steps_a_block(config.trainer, data.train)
-    train = Batches(data.train.inputs, data.train.target, block, shuffle=True, seed=seed, shard=shard)
-    # in the order of heldout.tasks.classify.MEASURED_SPLITS
+    target = _target_of(data.train, data.card)
+    train = Batches(data.train.inputs, target, block, shuffle=True, seed=seed, shard=shard)
+    # in the order of heldout.tasks.supervised.MEASURED_SPLITS
     measured = [
         # what is measured is summed up over the workers before metrics are made of it
-        Batches(*_part(split, shard), size, shuffle=False, seed=0)
+        Batches(*_part(split, data.card, shard), size, shuffle=False, seed=0)
         for split in (data.train_subset, data.validation)
     ]
     return train, measured
 
 
-def _part(split: Split, shard: Shard | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _part(split: Split, card: Card, shard: Shard | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    target = _target_of(split, card)
     if shard is None:
-        return split.inputs, split.target
+        return split.inputs, target
     rows = shard.part(len(split))
-    return {name: values[rows] for name, values in split.inputs.items()}, split.target[rows]
+    return {name: values[rows] for name, values in split.inputs.items()}, target[rows]
+
+
+def _target_of(split: Split, card: Card) -> np.ndarray:
+    """As networks learn it: class indices, or standardised numbers."""
+    return split.target if card.task == CLASSIFICATION else TargetScale.of(card).standardised(split.target)
 
 
 def _block_steps(settings: TrainerConfig) -> BlockSteps | None:

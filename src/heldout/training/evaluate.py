@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from heldout.config.compose import load_model_config
 from heldout.config.model import BaselineConfig, DeepConfig
@@ -16,7 +13,6 @@ from heldout.config.stages import EvaluateConfig
 from heldout.data.card import Card
 from heldout.data.errors import CardMismatch
 from heldout.data.hashing import hash_file
-from heldout.data.store import Split
 from heldout.data.test_split import count_openings, open_test_split
 from heldout.record import (
     CONFIG_FILE,
@@ -29,14 +25,12 @@ from heldout.record import (
     write_record,
 )
 from heldout.tracking import Tracking, connect
-from heldout.training.classical import measure
 from heldout.training.outcome import LEDGER
+from heldout.training.predicting import Predictor, predictor
 
 logger = logging.getLogger(__name__)
 
 EVAL_BATCH_SIZE = 1000
-
-Predictor = Callable[[Split], np.ndarray]
 
 
 def evaluate(config: EvaluateConfig) -> list[Record]:
@@ -113,11 +107,11 @@ def _open_test_set(record: Record, partial: Path, folder: Path, predict: Predict
     # before the test set is opened: a store that is away must not cost an opening
     run = tracking.find(run_id)
     test = open_test_split(folder, LEDGER, run=run_id)
-    probabilities = predict(test)
-    append_predictions(partial / PREDICTIONS_FILE, {"test": (test.ids, test.target, probabilities)})
+    predicted = predict(test)
+    append_predictions(partial / PREDICTIONS_FILE, {"test": predicted}, record.task)
     openings = count_openings(LEDGER, data_hash, run_id)
     in_all = count_openings(LEDGER, data_hash)
-    measured = measure(test, probabilities)
+    measured = record.scoring.of(predicted)
     write_record(partial, {**info, "test_openings": openings, "data_test_openings": in_all, "test": measured})
     if run is not None:
         run.log_metrics({f"test/{name}": value for name, value in measured.items()}, info["kept_epoch"])
@@ -125,11 +119,12 @@ def _open_test_set(record: Record, partial: Path, folder: Path, predict: Predict
         run.log_artifact(partial / PREDICTIONS_FILE)
         run.log_artifact(partial / RECORD_FILE)
         run.finish()
-    logger.info("%s seed %d  test accuracy %.4f", info["name"], info["seed"], measured["accuracy"])
+    score = record.scoring.score
+    logger.info("%s seed %d  test %s %.4f", info["name"], info["seed"], score.label, measured[score.name])
 
 
 def load_predictor(record: Record, card: Card) -> Predictor:
-    """The model of a record as a function from a split to class probabilities float32 `[examples, classes]`.
+    """The model of a record as a function from a split to its predictions.
 
     Raises:
         RecordError: the model file is absent or is not the one that was fitted.
@@ -142,12 +137,12 @@ def load_predictor(record: Record, card: Card) -> Predictor:
         from heldout.models import baselines
 
         baseline = baselines.load(model_file)
-        return lambda split: baseline.predict_proba(split.inputs)
+        return predictor(lambda split: baseline.predict(split.inputs), card)
     from heldout.training.deep import load_network, predict
 
     assert isinstance(config, DeepConfig)
     network = load_network(config, card, model_file)
-    return lambda split: predict(network, split, EVAL_BATCH_SIZE)
+    return predictor(lambda split: predict(network, split, EVAL_BATCH_SIZE, card), card)
 
 
 def _remove_others(out: Path, kept: list[Path]) -> None:

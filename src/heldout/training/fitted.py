@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from heldout.data.card import Card
 from heldout.data.store import Split
 from heldout.inside import Cost, Layer
+from heldout.predictions import Predictions
 
 # logs metrics by name at an epoch
 LogMetrics = Callable[[dict[str, float], int], None]
@@ -44,12 +43,12 @@ class FromInside:
 class Fitted:
     """The outcome of a fit.
 
-    history: a row per epoch and split. probabilities: by split, float32 [examples, classes], at the kept epoch.
-    seconds: of fitting, measuring included. inside: of a network that was looked into.
+    history: a row per epoch and split. predictions: by split, at the kept epoch. seconds: of fitting, measuring
+    included. inside: of a network that was looked into.
     """
 
     history: list[dict[str, Any]]
-    probabilities: dict[str, np.ndarray]
+    predictions: dict[str, Predictions]
     kept_epoch: int
     epochs: int
     steps: int
@@ -62,9 +61,12 @@ class Fitted:
 def grouped(measured: dict[str, dict[str, float]]) -> dict[str, float]:
     """Metrics by split as `split/name`, and their gaps as `gap/name`: a slash makes a group in the MLflow UI.
 
-    A gap is train minus validation: of accuracy it is positive, of loss negative, when a model overfits.
+    A gap is train minus validation: of accuracy or R² it is positive, of a loss negative, when a model overfits.
     """
     values = {f"{split}/{name}": value for split, of in measured.items() for name, value in of.items()}
     for name, value in measured["train"].items():
+        # what ranks may have nobody to be measured on in one of the two
+        if name not in measured["validation"]:
+            continue
         values[f"gap/{name}"] = value - measured["validation"][name]
     return values

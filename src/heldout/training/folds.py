@@ -27,16 +27,20 @@ def check_folds(method: SplitMethod, folds: int) -> None:
 
 
 def fold_splits(train: Split, validation: Split, folds: int, fold: int) -> tuple[Split, Split]:
-    """Train and validation of one fold, stratified by class.
+    """Train and validation of one fold, stratified by class where there are classes.
 
     Kohavi 1995: stratified k-fold cross-validation.
 
     Raises:
         FoldsError: a class has fewer examples than there are folds.
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     both = _concatenated(train, validation)
+    if both.target.dtype.kind == "f":
+        numbers = KFold(folds, shuffle=True, random_state=FOLD_SEED)
+        kept, held_out = list(numbers.split(both.target))[fold]
+        return _rows(both, kept), _rows(both, held_out)
     fewest = int(np.unique(both.target, return_counts=True)[1].min())
     if fewest < folds:
         raise FoldsError(

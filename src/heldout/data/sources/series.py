@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from heldout.config.data import DataConfig, MissingSteps, SeriesData, SeriesLayout, SplitMethod
+from heldout.config.data import DataConfig, MissingSteps, SeriesData, SeriesLayout, SplitMethod, TaskKind
 from heldout.data.arrow import from_numpy
 from heldout.data.columns import column_numbers
 from heldout.data.errors import ColumnMissing, ColumnUnusable, DataError, FileUnreadable, NotFinite, shown
@@ -47,14 +47,14 @@ def load(config: DataConfig) -> RawData:
         )
     parts = [_read(path, config) for path in paths]
     series = [one for part in parts for one in part.series]
-    target = np.concatenate([_labels.target(part.rows, config) for part in parts])
+    target = np.concatenate([_labels.target_of(part.rows, config)[0] for part in parts])
     ids = np.concatenate([_ids(part, config, prefix) for part, prefix in zip(parts, _prefixes(paths), strict=True)])
     first = parts[0].rows
     return RawData(
         ids=ids,
         inputs=stack(paths[0], [_complete(one, id_, config) for one, id_ in zip(series, ids, strict=True)], list(ids)),
         target=target,
-        classes=_labels.ordered(np.unique(target).tolist()),
+        classes=[] if config.task is TaskKind.regression else _labels.ordered(np.unique(target).tolist()),
         split=_split_by_file(parts) if config.test_path else _labels.split_names(first, config),
         group=_labels.group(first, config),
         time=_labels.time(first, config),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,12 +38,12 @@ def load(config: DataConfig) -> RawData:
     named = {"data.target": config.target, "data.id": config.id, "data.split.column": by}
     check_named(table, named | {f"data.columns.{name}": name for name in config.columns}, config)
     columns = _columns(table, config, other={config.target, config.id, by})
-    target = _labels.target(table, config)
+    target, classes = _labels.target_of(table, config)
     return RawData(
         ids=_labels.ids(table, config),
         inputs=encode_columns(table, columns),
         target=target,
-        classes=_labels.ordered(np.unique(target).tolist()),
+        classes=classes,
         split=_labels.split_names(table, config),
         group=_labels.group(table, config),
         time=_labels.time(table, config),

@@ -1,4 +1,4 @@
-"""A classical model that reads the same inputs and gives the same probabilities as a network."""
+"""A classical model that reads the same inputs and gives the same predictions as a network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from heldout.models.baselines.estimators import ESTIMATORS
 from heldout.models.baselines.features import Features, Inputs
 from heldout.models.baselines.persistence import read, write
 from heldout.models.errors import UnfittableData, UnsuitableModel
-from heldout.models.registry import require_modality
+from heldout.models.registry import require_readable
 
 if TYPE_CHECKING:
     from heldout.data.card import Card
 
 
 class Baseline:
-    """A scikit-learn classifier of the classes of a card."""
+    """A scikit-learn classifier of the classes of a card or, with no `classes`, a regressor."""
 
     def __init__(self, estimator: Any, features: Features, classes: int) -> None:
         self.estimator = estimator
@@ -27,11 +27,11 @@ class Baseline:
         self.classes = classes
 
     def fit(self, inputs: Inputs, target: np.ndarray) -> None:
-        """Fit to inputs by name, each `[examples, ...]`, and class indices `[examples]`.
+        """Fit to inputs by name, each `[examples, ...]`, and class indices or numbers `[examples]`.
 
         Raises UnfittableData when all examples are of one class.
         """
-        if len(np.unique(target)) < 2:
+        if self.classes and len(np.unique(target)) < 2:
             raise UnfittableData(
                 f"the {len(target)} training examples are all of one class; expected at least two classes to tell apart"
             )
@@ -39,6 +39,12 @@ class Baseline:
         # a column without any value teaches nothing, and boosting cannot bin it
         x[:, np.isnan(x).all(axis=0)] = 0
         self.estimator.fit(x, target)
+
+    def predict(self, inputs: Inputs) -> np.ndarray:
+        """Class probabilities float32 `[examples, classes]`, or numbers float64 `[examples]`."""
+        if self.classes:
+            return self.predict_proba(inputs)
+        return np.asarray(self.estimator.predict(self.features(inputs)), dtype=np.float64)
 
     def predict_proba(self, inputs: Inputs) -> np.ndarray:
         """Float32 `[examples, classes]`; a class that was absent while fitting has probability 0."""
@@ -65,7 +71,7 @@ def build(config: ModelConfig, card: Card, seed: int) -> Baseline:
 
     Raises UnsuitableModel when the family is no baseline, or cannot read these data.
     """
-    require_modality(config, card)
+    require_readable(config, card)
     if type(config) not in ESTIMATORS:
         known = ", ".join(sorted(c.family for c in ESTIMATORS))
         raise UnsuitableModel(f"model.family={config.family}: expected a baseline, one of {known}")

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from heldout.config.model import (
+    HARConfig,
     HistGradientBoostingConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
+    MeanConfig,
     ModelConfig,
+    NaiveConfig,
     RandomForestConfig,
+    RidgeConfig,
 )
 from heldout.models.errors import UnsuitableModel
 
@@ -30,6 +34,41 @@ def majority(config: MajorityConfig, card: Card, seed: int) -> Any:
     return DummyClassifier(strategy="prior")
 
 
+def mean(config: MeanConfig, card: Card, seed: int) -> Any:
+    """The mean of train for every example."""
+    from sklearn.dummy import DummyRegressor
+
+    return DummyRegressor(strategy="mean")
+
+
+def ridge(config: RidgeConfig, card: Card, seed: int) -> Any:
+    """Linear regression with an L2 penalty (Hoerl and Kennard 1970)."""
+    from sklearn.linear_model import Ridge
+
+    return _on_numbers(card, Ridge(alpha=config.alpha))
+
+
+def naive(config: NaiveConfig, card: Card, seed: int) -> Any:
+    """The last value of a channel, as the forecast of the next."""
+    from heldout.models.baselines.forecasts import LastValue
+
+    steps = _channel_steps(card, config.channel, 1)
+    moments = card.statistics["x"]
+    return LastValue((config.channel + 1) * steps - 1, moments["mean"][config.channel], moments["std"][config.channel])
+
+
+def har(config: HARConfig, card: Card, seed: int) -> Any:
+    """Linear regression on the means of a channel over a day, a week and a month (Corsi 2009)."""
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+
+    from heldout.models.baselines.forecasts import PastMeans
+
+    steps = _channel_steps(card, config.channel, max(config.spans))
+    means = PastMeans((config.channel + 1) * steps, list(config.spans))
+    return make_pipeline(means, Ridge(alpha=config.alpha))
+
+
 def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
     """Multinomial logistic regression with an L2 penalty."""
     from sklearn.linear_model import LogisticRegression
@@ -38,8 +77,8 @@ def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
 
 
 def knn(config: KNNConfig, card: Card, seed: int) -> Any:
-    """Votes of the nearest neighbours in Euclidean distance, by brute force: fast for dozens of features."""
-    from sklearn.neighbors import KNeighborsClassifier
+    """Votes, or mean, of the nearest neighbours in Euclidean distance; by brute force: fast for dozens of features."""
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
     examples = card.counts["train"]
     if config.neighbors > examples:
@@ -47,19 +86,21 @@ def knn(config: KNNConfig, card: Card, seed: int) -> Any:
             f"model.neighbors={config.neighbors}: {card.name} has {examples} training examples; "
             "expected at most as many neighbours"
         )
-    return _on_numbers(card, KNeighborsClassifier(config.neighbors, algorithm="brute"))
+    kind = KNeighborsClassifier if card.classes else KNeighborsRegressor
+    return _on_numbers(card, kind(config.neighbors, algorithm="brute"))
 
 
 def random_forest(config: RandomForestConfig, card: Card, seed: int) -> Any:
     """Breiman's forest of fully grown trees; trees send missing values to the side that fits better."""
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    return RandomForestClassifier(config.trees, max_depth=config.max_depth, n_jobs=_threads(), random_state=seed)
+    kind = RandomForestClassifier if card.classes else RandomForestRegressor
+    return kind(config.trees, max_depth=config.max_depth, n_jobs=_threads(), random_state=seed)
 
 
 def hist_gradient_boosting(config: HistGradientBoostingConfig, card: Card, seed: int) -> Any:
     """Gradient boosting on binned features; a categorical column is split by sets of its categories."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     numeric = len(card.numeric_columns)
     categorical = [
@@ -67,7 +108,8 @@ def hist_gradient_boosting(config: HistGradientBoostingConfig, card: Card, seed:
         for index, column in enumerate(card.categorical_columns)
         if len(column["categories"]) < _MAX_CATEGORIES
     ]
-    return HistGradientBoostingClassifier(
+    kind = HistGradientBoostingClassifier if card.classes else HistGradientBoostingRegressor
+    return kind(
         max_iter=config.iterations,
         learning_rate=config.learning_rate,
         categorical_features=categorical or None,
@@ -79,6 +121,10 @@ def hist_gradient_boosting(config: HistGradientBoostingConfig, card: Card, seed:
 
 ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
     MajorityConfig: majority,
+    MeanConfig: mean,
+    RidgeConfig: ridge,
+    NaiveConfig: naive,
+    HARConfig: har,
     LogisticConfig: logistic,
     KNNConfig: knn,
     RandomForestConfig: random_forest,
@@ -86,8 +132,8 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
 }
 
 
-def _on_numbers(card: Card, classifier: Any) -> Any:
-    """The classifier behind what makes its features comparable; images and series are standardised already.
+def _on_numbers(card: Card, model: Any) -> Any:
+    """The model behind what makes its features comparable; images and series are standardised already.
 
     Of texts, counts of tokens become tf-idf: 1 + log(count), times how rare the token is in train, of unit length.
     """
@@ -96,9 +142,9 @@ def _on_numbers(card: Card, classifier: Any) -> Any:
 
         from heldout.models.baselines.dense_tfidf import DenseTfidf
 
-        return make_pipeline(DenseTfidf(sublinear_tf=True), classifier)
-    if card.modality != "table":
-        return classifier
+        return make_pipeline(DenseTfidf(sublinear_tf=True), model)
+    if card.modality not in ("table", "interactions"):
+        return model
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -109,7 +155,25 @@ def _on_numbers(card: Card, classifier: Any) -> Any:
     scale = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     encode = OneHotEncoder(handle_unknown="ignore")
     steps = [("numeric", scale, columns[:numeric]), ("categorical", encode, columns[numeric:])]
-    return make_pipeline(ColumnTransformer([step for step in steps if step[2]]), classifier)
+    return make_pipeline(ColumnTransformer([step for step in steps if step[2]]), model)
+
+
+def _channel_steps(card: Card, channel: int, needed: int) -> int:
+    """Steps of a series; raises UnsuitableModel where it lacks the channel, or so many steps at the same place."""
+    channels, steps = card.inputs["x"]["shape"]
+    if "length" in card.inputs:
+        raise UnsuitableModel(
+            f"{card.name} has series of unequal length; expected windows of equal length to forecast the next step"
+        )
+    if channel >= channels:
+        raise UnsuitableModel(
+            f"model.channel={channel}: the series of {card.name} have {channels} channels; expected 0 to {channels - 1}"
+        )
+    if needed > steps:
+        raise UnsuitableModel(
+            f"model.spans with {needed}: the series of {card.name} have {steps} steps; expected no longer span"
+        )
+    return int(steps)
 
 
 def _threads() -> int:

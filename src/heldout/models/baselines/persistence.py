@@ -19,6 +19,8 @@ from heldout.models.files import replaced
 TRUSTED = (
     "functools.partial",
     "heldout.models.baselines.dense_tfidf.DenseTfidf",
+    "heldout.models.baselines.forecasts.LastValue",
+    "heldout.models.baselines.forecasts.PastMeans",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",

@@ -1,0 +1,181 @@
+"""What the tasks with a target share: the steps of a fit, and how it is measured after each epoch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from heldout.config.training import OptimizerConfig, ScheduleConfig
+from heldout.data.shard import Share
+from heldout.tasks.optimizers import build_optimizer, build_schedule
+from heldout.tasks.shared_steps import SharedSteps
+
+# the order of the loaders that are measured each epoch
+MEASURED_SPLITS = ("train", "validation")
+
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BlockSteps:
+    """How a module steps through a block of several batches by itself.
+
+    Lightning spends about as long on a step as a small net does. Given several batches at once, the module takes the
+    steps in a loop of its own, with the same arithmetic, and Lightning's share is paid once a block. For one device in
+    full precision; elsewhere Lightning takes each step.
+    """
+
+    batch_size: int
+    gradient_clip: float | None
+
+
+class Supervised(LightningModule, ABC):
+    """Trains a network on `{"inputs": {name: tensor}, "target": tensor [batch]}`.
+
+    Train and validation are measured alike, in evaluation mode and on fixed examples; what is logged as
+    `validation/...` and kept in `measured` comes from there, never from the training steps. A task says what its loss
+    is and what it measures.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: OptimizerConfig,
+        schedule: ScheduleConfig,
+        total_steps: int,
+        steps: BlockSteps | None = None,
+        seed: int = 0,
+        shared: SharedSteps | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.shared = shared
+        self.total_steps = total_steps
+        self.steps = steps
+        self.automatic_optimization = steps is None
+        # optimizer steps done so far; Lightning does not count those inside a block
+        self.steps_done = 0
+        self.seed = seed
+        self.optimizer_config = optimizer
+        self.schedule_config = schedule
+        # metrics of the last measurement by split
+        self.measured: dict[str, dict[str, float]] = {}
+        # losses of the steps since they were last looked at, on the device: looking waits for it
+        self.step_losses: list[Tensor] = []
+        self._metrics = nn.ModuleList()
+
+    @abstractmethod
+    def objective(self, outputs: Tensor, target: Tensor, reduction: str) -> Tensor:
+        """The loss that the steps make smaller, over a batch; `reduction` is "mean" or "sum"."""
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """What is measured of a split."""
+
+    @abstractmethod
+    def update(self, metrics: MetricCollection, outputs: Tensor, target: Tensor) -> None:
+        """Adds a batch to what is measured."""
+
+    def values(self, metrics: MetricCollection) -> dict[str, float]:
+        """The measures of the task, by name, from all that was added."""
+        return {name: float(metric.compute()) for name, metric in metrics.items()}
+
+    def augmented(self, inputs: dict[str, Tensor], share: Share | None = None) -> dict[str, Tensor]:
+        """The inputs of a training step, of a worker's share of it where there is one."""
+        return inputs
+
+    def setup(self, stage: str) -> None:
+        self._metrics.extend(self.metrics() for _ in MEASURED_SPLITS[len(self._metrics) :])
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Outputs of the network, `[batch, outputs]`."""
+        outputs: Tensor = self.network(inputs)
+        return outputs
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        if self.steps is None:
+            if self.shared is not None:
+                (share,) = self.shared.shard.shares(batch["whole"])
+                return self._share_of_loss(batch["inputs"], batch["target"], share, self.shared)
+            return self._loss(batch["inputs"], batch["target"])
+        self._step_through(batch, self.steps)
+        return None
+
+    def _loss(self, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
+        loss = self.objective(self.network(self.augmented(inputs)), target, "mean")
+        self.step_losses.append(loss.detach())
+        self.steps_done += 1
+        return loss
+
+    def _share_of_loss(self, inputs: dict[str, Tensor], target: Tensor, share: Share, shared: SharedSteps) -> Tensor:
+        outputs = shared.forward(self.augmented(inputs, share))
+        loss = self.objective(outputs, target, "sum") / share.total
+        self.step_losses.append(loss.detach())
+        self.steps_done += 1
+        return loss * shared.shard.workers
+
+    def take_step_losses(self) -> Tensor:
+        """The losses of the steps since they were last taken, of the whole batches where several workers share them."""
+        losses = torch.stack(self.step_losses)
+        self.step_losses = []
+        return losses if self.shared is None else self.shared.total(losses)
+
+    def _step_through(self, block: Batch, steps: BlockSteps) -> None:
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        schedule: Any = self.lr_schedulers()
+        parameters = list(self.network.parameters())
+        shared = self.shared
+        shares = [] if shared is None else shared.shard.shares(block["whole"])
+        size: Any = steps.batch_size if shared is None else [share.size for share in shares]
+        inputs = {name: tensor.split(size) for name, tensor in block["inputs"].items()}
+        for index, target in enumerate(block["target"].split(size)):
+            batch = {name: parts[index] for name, parts in inputs.items()}
+            if shared is None:
+                loss = self._loss(batch, target)
+            else:
+                loss = self._share_of_loss(batch, target, shares[index], shared)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if steps.gradient_clip is not None:
+                nn.utils.clip_grad_norm_(parameters, steps.gradient_clip)
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+
+    def on_train_start(self) -> None:
+        if self.shared is not None:
+            self.shared.wrap(self.network)
+
+    def on_train_end(self) -> None:
+        if self.shared is not None:
+            self.shared.unwrap()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["steps_done"] = self.steps_done
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.steps_done = checkpoint["steps_done"]
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        metrics: Any = self._metrics[dataloader_idx]
+        self.update(metrics, self.network(batch["inputs"]), batch["target"])
+
+    def on_validation_epoch_end(self) -> None:
+        for split, of_split in zip(MEASURED_SPLITS, self._metrics, strict=True):
+            metrics: Any = of_split
+            self.measured[split] = self.values(metrics)
+            metrics.reset()
+        self.log_dict({f"validation/{name}": value for name, value in self.measured["validation"].items()})
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
+        schedule = build_schedule(self.schedule_config, optimizer, self.total_steps)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
