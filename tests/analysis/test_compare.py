@@ -20,7 +20,7 @@ from heldout.config.analysis import AnalysisConfig
 from heldout.record import HISTORY_FILE, PREDICTIONS_FILE, Record, RecordError, find_records, write_history
 
 CFG = AnalysisConfig(bootstrap_samples=200)
-FILES = ["comparison.json", "curves.csv", "families.csv", "metrics", "runs.csv"]
+FILES = ["balance.csv", "comparison.json", "curves.csv", "families.csv", "metrics", "runs.csv"]
 CNN = Plan("cnn", train=0.99, validation=0.92, test=0.91, onset=12)
 FOREST = Plan("random_forest", "baseline", train=1.0, validation=0.80, test=0.79, parameters=None)
 MAJORITY = Plan("majority", "baseline", train=0.11, validation=0.10, test=0.10, parameters=None, spread=0.0)

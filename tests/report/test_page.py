@@ -9,14 +9,15 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tests.analysis.synthetic import plant_failed
+from tests.analysis.synthetic import MNIST1D, plant, plant_failed
 
 from heldout.analysis import Comparison, compare
 from heldout.config.analysis import AnalysisConfig
-from heldout.record import Record
+from heldout.record import Record, find_records
 from heldout.report import words, write_report
-from heldout.report.page import Scale
+from heldout.report.page import Scale, render
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -174,3 +175,15 @@ def test_importing_the_report_is_cheap() -> None:
     program = "import sys, heldout.report; print(*{'torch', 'scipy', 'pandas', 'plotly', 'jinja2'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize(("weights", "shown"), [([0.9, 0.1], True), ([0.5, 0.5], False)])
+def test_scores_for_unequal_classes_are_shown_where_classes_are_unequal(
+    tmp_path: Path, weights: list[float], shown: bool
+) -> None:
+    plant(tmp_path, MNIST1D[0], data="toy", classes=2, weights=np.array(weights))
+    page = render(
+        [compare([Record.load(path) for path in find_records(tmp_path)], AnalysisConfig(bootstrap_samples=20))]
+    )
+    assert ("Classes of unequal size" in page) == shown
+    assert ("macro F1" in page.split("<script>")[0]) == shown

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from heldout.analysis import tables
+from heldout.analysis.balance import Balance, balance_rows, balances_of
 from heldout.analysis.data_set import DataSet, by_configuration
 from heldout.analysis.families import Family
 from heldout.analysis.run import Run
@@ -24,6 +25,8 @@ COMPARISON_FILE = "comparison.json"
 FAMILIES_FILE = "families.csv"
 RUNS_FILE = "runs.csv"
 CURVES_FILE = "curves.csv"
+BALANCE_FILE = "balance.csv"
+BALANCE_COLUMNS = ("data", "name", "family", "seed", "split", "balanced_accuracy", "macro_f1", "imbalance")
 METRICS_FOLDER = "metrics"
 
 
@@ -33,12 +36,14 @@ class ComparisonError(UserError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All runs and families of one or more data sets, by data set, then by rank."""
+    """All runs and families of one or more data sets, by data set, then by rank; and what unequal classes need."""
 
     format: int
     settings: AnalysisConfig
     runs: list[Run]
     families: list[Family]
+    # of the runs that predict classes
+    balances: list[Balance]
 
     @property
     def data_sets(self) -> list[str]:
@@ -63,12 +68,13 @@ class Comparison:
             raise ComparisonError(f"not a comparison: {error!r}; run `compare` again") from error
 
     def write(self, out: Path) -> None:
-        """Write comparison.json, families.csv, runs.csv, curves.csv and metrics/DATA/FAMILY.json to `out`."""
+        """Write comparison.json, its tables as csv files and metrics/DATA/FAMILY.json to `out`."""
         out.mkdir(parents=True, exist_ok=True)
         for name, rows, empty in (
             (FAMILIES_FILE, tables.family_rows(self.families), ()),
             (RUNS_FILE, tables.run_rows(self.runs), ()),
             (CURVES_FILE, tables.curve_rows(self.families), ("data", "family", "split", "epoch", "loss", "accuracy")),
+            (BALANCE_FILE, balance_rows(self.balances), BALANCE_COLUMNS),
         ):
             # data sets of different tasks differ in some
             columns = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(empty)
@@ -112,13 +118,15 @@ def compare(records: Sequence[Record], cfg: AnalysisConfig) -> Comparison:
         by_data.setdefault(record.info["data"], []).append(record)
     runs: list[Run] = []
     families: list[Family] = []
+    balances: list[Balance] = []
     for of_data in by_data.values():
         configurations = by_configuration(of_data)
         _refuse_twins(configurations)
         data_set = DataSet(configurations, cfg)
         runs += [run for group in data_set.runs.values() for run in group]
         families += data_set.families()
-    return Comparison(FORMAT, cfg, runs, families)
+        balances += balances_of(configurations, data_set.labels)
+    return Comparison(FORMAT, cfg, runs, families, balances)
 
 
 def _refuse_twins(configurations: Mapping[str, Sequence[Record]]) -> None:

@@ -38,5 +38,8 @@ class AnalysisConfig:
     # fewest epochs in which an onset is looked for
     onset_min_epochs: int = 8
 
+    # most over least frequent class of validation from which scores that weigh all classes alike are shown
+    imbalance: float = 2.0
+
     # equal-width bins of confidence for the expected calibration error
     calibration_bins: int = 15

@@ -123,6 +123,7 @@ RULES: dict[str, Rule] = {
     "min_examples": POSITIVE,
     "onset_min_epochs": POSITIVE,
     "calibration_bins": POSITIVE,
+    "imbalance": (lambda value: value >= 1, "1 or more"),
     "checkpoint_seconds": AT_LEAST_ZERO,
     "weight_decay": AT_LEAST_ZERO,
     "momentum": BELOW_ONE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heldout.analysis.balance import FamilyBalance, by_family
 from heldout.analysis.compare import Comparison
 from heldout.analysis.families import Family
 from heldout.analysis.run import Run
@@ -86,6 +87,9 @@ class Section:
     shared: list[tuple[str, list[str]]]
     run_columns: list[str]
     run_rows: list[tuple[Run, list[str]]]
+    # by name of the family; empty where classes are about equally frequent
+    balances: dict[str, FamilyBalance]
+    imbalance: float
 
 
 def write_report(comparisons: Sequence[Comparison], out: Path) -> None:
@@ -156,6 +160,9 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
     scoring = scoring_of(runs[0].task)
     floor = axis_floor(scores) if scores else 0.0
     scale = Scale(low=max(0.0, floor) if scoring.is_share else min(0.0, floor))
+    balances = [one for one in comparison.balances if one.data == data]
+    imbalance = max((one.imbalance for one in balances), default=1.0)
+    is_unequal = imbalance >= comparison.settings.imbalance
     counts = Counter(family.verdict.label for family in families)
     columns, rows = provenance.by_run(runs)
     return Section(
@@ -175,6 +182,8 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
         shared=provenance.shared(runs),
         run_columns=columns,
         run_rows=rows,
+        balances=by_family(balances, comparison.settings.confidence) if is_unequal else {},
+        imbalance=imbalance,
     )
 
 
