@@ -276,6 +276,23 @@ def test_a_mistake_in_what_is_hydras_own(refused: Callable[..., str], override: 
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["study=resnet_dept"], "Did you mean 'resnet_depth'?"),
+        (["study=resnet_depth", "study.gird=3"], "Did you mean 'grid'?"),
+        (
+            ["study=resnet_depth", "study.data=breast_cancer", "study.grid.model=[cnn]"],
+            "expected a + where one is added",
+        ),
+        (["study=resnet_depth", "study.data=shuttel"], "its training with model.skip=true model.depth=3: data=shuttel"),
+    ],
+    ids=["option", "key", "key of the grid", "training"],
+)
+def test_a_study_that_cannot_be_run(refused: Callable[..., str], overrides: list[str], expected: str) -> None:
+    assert expected in refused("study", *overrides)
+
+
 LIGHT = {
     "unknown key": (["trainer.max_epoch=3"], 2),
     "impossible pair": (["data=breast_cancer", "model=cnn"], 2),
