@@ -159,7 +159,9 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
     scores = [family.score["validation"].value for family in families if family.score]
     scoring = scoring_of(runs[0].task)
     floor = axis_floor(scores) if scores else 0.0
-    scale = Scale(low=max(0.0, floor) if scoring.is_share else min(0.0, floor))
+    # what begins at 0 shows it, and what lies below as far as it helps to tell the others apart
+    begin = max(0.0, floor) if scoring.is_share else min(0.0, max(floor, min(scores, default=0.0)))
+    scale = Scale(low=begin)
     balances = [one for one in comparison.balances if one.data == data]
     imbalance = max((one.imbalance for one in balances), default=1.0)
     is_unequal = imbalance >= comparison.settings.imbalance
@@ -208,7 +210,9 @@ def _target_facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     target = runs[0].provenance.get("target")
     told = [("task", runs[0].task)]
     if target:
-        told.append(("target in train", f"mean {target['mean']:.4g}, standard deviation {target['std']:.4g}"))
+        told.append(
+            ("target in train", words.prose(f"mean {target['mean']:.4g}, standard deviation {target['std']:.4g}"))
+        )
     return told
 
 
