@@ -192,15 +192,14 @@ class StudyResult:
                 "inference_seconds": None if cost is None else cost.seconds,
                 "model_bytes": None if cost is None else cost.bytes,
             }
-            rows.append({**setting.settings, TRAIN_EXAMPLES: setting.train_examples} | _apart(family) | measured)
+            rows.append(_row(setting, family) | measured)
         return rows
 
     def _run_rows(self) -> list[dict[str, Any]]:
         by_family = {(setting.family.data, setting.family.name): setting for setting in self.settings}
         rows = []
         for run, row in zip(self.comparison.runs, tables.run_rows(self.comparison.runs), strict=True):
-            setting = by_family[run.data, run.name]
-            rows.append({**setting.settings, TRAIN_EXAMPLES: setting.train_examples} | _apart(row))
+            rows.append(_row(by_family[run.data, run.name], row))
         return rows
 
 
@@ -211,9 +210,11 @@ def shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _apart(row: dict[str, Any]) -> dict[str, Any]:
-    # a key of the grid may be called `data` too, and says the same
-    return {key: value for key, value in row.items() if key not in ("rank", "lift", "lift_low", "lift_high")}
+def _row(setting: Setting, measured: dict[str, Any]) -> dict[str, Any]:
+    """The keys of the grid first; what was measured does not replace them, where a key is called `data` or `seed`."""
+    left_out = ("rank", "lift", "lift_low", "lift_high", *setting.settings)
+    own = {**setting.settings, TRAIN_EXAMPLES: setting.train_examples}
+    return own | {key: value for key, value in measured.items() if key not in left_out}
 
 
 def _order(value: Any) -> tuple[bool, Any]:
