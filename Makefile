@@ -37,7 +37,7 @@ format: $(READY)
 # universal, with hashes and without the address of any index
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --extra s3 --extra gpu --extra hyperopt --extra datasets --extra images \
-		--extra text --extra audio --extra explain --group dev --universal --python-version 3.11 \
+		--extra text --extra audio --extra explain --extra pretrained --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock > /dev/null
 
 $(READY): requirements.lock pyproject.toml

@@ -52,6 +52,7 @@ MEANINGS = {
     "KNNConfig.neighbors": "neighbours that vote",
     "RandomForestConfig.trees": "number of trees",
     "HistGradientBoostingConfig.learning_rate": "what each round adds is shrunk by this",
+    "TransferConfig.name": "as reports may show it",
     "CompareConfig.out": "folder of the comparison",
     "ExplainConfig.methods": "`integrated_gradients`: gradients along the path from the mean of train to the example; "
     "`occlusion`: the fall of the logit when a part is hidden; `attention_rollout`: the flow of attention through a "
@@ -68,6 +69,7 @@ INTRODUCTIONS = {
     "optimizer": "For networks. The learning rate is read from the model's file, since a good value depends on the "
     "family; one that is set here comes before it.",
     "schedule": "A factor on the learning rate, step by step.",
+    "transfer": "See [Begin with trained weights](../how-to/transfer-learning.md).",
     "tracking": "See [Use an MLflow server, or none](../how-to/mlflow-server.md).",
     "sweep": "Of `-m hydra/sweeper=ray_tune`: see [Search for settings](../how-to/sweeps.md).",
     "cluster": "Where the trials of a sweep run.",

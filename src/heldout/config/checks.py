@@ -85,6 +85,10 @@ RULES: dict[str, Rule] = {
     "threads": POSITIVE,
     "devices": POSITIVE,
     "looks": AT_LEAST_ZERO,
+    "image_size": (lambda value: value >= 32, "32 or more"),
+    "frozen_epochs": AT_LEAST_ZERO,
+    "layer_decay": (lambda value: 0 < value <= 1, "more than 0, at most 1"),
+    "sha256": (lambda value: bool(re.fullmatch("[0-9a-f]{64}", value)), "64 hexadecimal digits"),
     "steps": POSITIVE,
     "limit": POSITIVE,
     "length": (lambda value: value >= 12, "12 or more, so that something lies between question and answer"),
@@ -354,6 +358,7 @@ def _train(config: TrainConfig) -> Iterator[str]:
         )
     if config.trainer.devices > 1 and config.trainer.accelerator is Accelerator.mps:
         yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."
+    yield from _transfer(config)
     yield from _workers(config)
 
 
@@ -386,6 +391,19 @@ def _metrics(config: TrainConfig) -> Iterator[str]:
         yield (
             f"sweep.objective.metric={objective.metric}, sweep.objective.mode={objective.mode.name}: expected {pairs}, "
             "of validation."
+        )
+
+
+def _transfer(config: TrainConfig) -> Iterator[str]:
+    if config.is_baseline:
+        return
+    frozen, devices = config.transfer.frozen_epochs, config.trainer.devices
+    workers = max(devices, config.sweep.resources.workers)
+    if frozen and workers > 1:
+        key = "trainer.devices" if devices > 1 else "sweep.resources.workers"
+        yield (
+            f"transfer.frozen_epochs={frozen} with {key}={workers}: several workers agree at the start on what they "
+            "train. Expected 0, or one worker."
         )
 
 

@@ -153,6 +153,16 @@ class SeriesResNetConfig(DeepConfig):
 
 
 @dataclass
+class EfficientNetConfig(DeepConfig):
+    """EfficientNet-lite0, of which weights trained on ImageNet are to be had: see the group `transfer`."""
+
+    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.image})
+    family: str = "efficientnet"
+    # side to which images are scaled; the published weights were trained at 224, a smaller one is quicker
+    image_size: int = 64
+
+
+@dataclass
 class TransformerConfig(DeepConfig):
     """Encoder over steps (series), patches (images), features (tables) or tokens (texts)."""
 
@@ -289,6 +299,7 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     LSTMConfig,
     ResNetConfig,
     SeriesResNetConfig,
+    EfficientNetConfig,
     TransformerConfig,
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,

@@ -23,6 +23,7 @@ from heldout.config.model import BaselineConfig
 from heldout.config.store import STAGES
 from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.training import AdamWConfig, ConstantConfig, TrainerConfig
+from heldout.config.transfer import TransferConfig
 from heldout.config.tuned import FOLDER as TUNED
 from heldout.config.tuned import SUFFIX, NamedSweep, best_overrides
 
@@ -33,8 +34,8 @@ PARAMS = "params.yaml"
 NOT_CONTENT = ("tracking", "resume", "sweep", "cluster")
 # of a multirun, which no stage of the pipeline is
 MULTIRUN_ONLY = {"sweep": SweepConfig, "cluster": ClusterConfig}
-# a classical model has neither, so that an edit there does not rerun it
-DEEP_ONLY = {"optimizer": AdamWConfig, "schedule": ConstantConfig, "trainer": TrainerConfig}
+# a classical model has none of them, so that an edit there does not rerun it
+DEEP_ONLY = {"optimizer": AdamWConfig, "schedule": ConstantConfig, "trainer": TrainerConfig, "transfer": TransferConfig}
 
 
 @dataclass

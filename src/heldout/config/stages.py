@@ -14,6 +14,7 @@ from heldout.config.study import StudyConfig
 from heldout.config.sweep import ClusterConfig, SweepConfig
 from heldout.config.tracking import TrackingConfig
 from heldout.config.training import OptimizerConfig, ScheduleConfig, TaskConfig, TrainerConfig
+from heldout.config.transfer import TransferConfig
 
 
 class Resume(Enum):
@@ -54,6 +55,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
     trainer: TrainerConfig = MISSING
+    transfer: TransferConfig = MISSING
     tracking: TrackingConfig = MISSING
     # plays a part with `-m hydra/sweeper=ray_tune` only
     sweep: SweepConfig = MISSING

@@ -46,6 +46,7 @@ from heldout.config.training import (
     SGDConfig,
     TrainerConfig,
 )
+from heldout.config.transfer import TransferConfig
 
 PREFIX = "schema_"
 
@@ -83,6 +84,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig},
     "schedule": {"constant": ConstantConfig, "cosine": CosineConfig},
     "trainer": {"trainer": TrainerConfig},
+    "transfer": {"transfer": TransferConfig},
     "tracking": {"tracking": TrackingConfig},
     "analysis": {"analysis": AnalysisConfig},
     "sweep": {"sweep": SweepConfig},

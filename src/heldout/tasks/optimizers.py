@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from torch import nn, optim
 
@@ -16,9 +17,25 @@ from heldout.config.training import (
     SGDConfig,
 )
 
+# of a group of parameters: its rate as a share of that of the config
+RATE_SHARE = "rate_share"
 
-def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """The optimizer of a config.
+
+def rate_groups(groups: Sequence[list[nn.Parameter]], rate: float, decay: float) -> list[dict[str, Any]]:
+    """Groups of an optimizer, the last of `groups` first, with the full rate; each one before it has `decay` of it.
+
+    Discriminative fine-tuning (Howard and Ruder 2018, arXiv 1801.06146, section 3.2).
+    """
+    return [
+        {"params": group, "lr": rate * decay**depth, RATE_SHARE: decay**depth}
+        for depth, group in enumerate(reversed(groups))
+    ]
+
+
+def build_optimizer(
+    config: OptimizerConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> optim.Optimizer:
+    """The optimizer of a config, over parameters or groups of them.
 
     Raises:
         TypeError: the config is of no known optimizer.

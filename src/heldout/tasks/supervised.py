@@ -13,7 +13,8 @@ from torchmetrics import MetricCollection
 
 from heldout.config.training import OptimizerConfig, ScheduleConfig
 from heldout.data.shard import Share
-from heldout.tasks.optimizers import build_optimizer, build_schedule
+from heldout.models.groups import depth_groups
+from heldout.tasks.optimizers import build_optimizer, build_schedule, rate_groups
 from heldout.tasks.shared_steps import SharedSteps
 
 # the order of the loaders that are measured each epoch
@@ -52,6 +53,7 @@ class Supervised(LightningModule, ABC):
         steps: BlockSteps | None = None,
         seed: int = 0,
         shared: SharedSteps | None = None,
+        layer_decay: float = 1.0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -64,6 +66,7 @@ class Supervised(LightningModule, ABC):
         self.seed = seed
         self.optimizer_config = optimizer
         self.schedule_config = schedule
+        self.layer_decay = layer_decay
         # metrics of the last measurement by split
         self.measured: dict[str, dict[str, float]] = {}
         # losses of the steps since they were last looked at, on the device: looking waits for it
@@ -173,8 +176,14 @@ class Supervised(LightningModule, ABC):
             metrics.reset()
         self.log_dict({f"validation/{name}": value for name, value in self.measured["validation"].items()})
 
+    def _rated_parameters(self) -> Any:
+        rate = self.optimizer_config.learning_rate
+        if self.layer_decay == 1 or rate is None:
+            return self.network.parameters()
+        return rate_groups(depth_groups(self.network), rate, self.layer_decay)
+
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
+        optimizer = build_optimizer(self.optimizer_config, self._rated_parameters())
         schedule = build_schedule(self.schedule_config, optimizer, self.total_steps)
         if schedule is None:
             return optimizer

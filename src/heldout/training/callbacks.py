@@ -12,8 +12,11 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from heldout.config.training import Keep, Mode, OptimizerConfig
+from heldout.models.groups import depth_groups
+from heldout.models.layers import BatchNorm
 from heldout.record import HISTORY_COLUMNS
 from heldout.scoring import Measure
+from heldout.tasks.optimizers import RATE_SHARE
 from heldout.tasks.supervised import MEASURED_SPLITS, Supervised
 from heldout.training import stop
 from heldout.training.errors import Diverged
@@ -159,12 +162,14 @@ class AsConfigured(Callback):
         schedules = [configured.scheduler for configured in trainer.lr_scheduler_configs]
         for group in trainer.optimizers[0].param_groups:
             before = group.get("initial_lr", group["lr"])
-            group["lr"] = group["lr"] * rate / before
+            own = rate * group.get(RATE_SHARE, 1.0)
+            group["lr"] = group["lr"] * own / before
             group["weight_decay"] = self._config.weight_decay
             if "initial_lr" in group:
-                group["initial_lr"] = rate
+                group["initial_lr"] = own
+        shares = [group.get(RATE_SHARE, 1.0) for group in trainer.optimizers[0].param_groups]
         for schedule in schedules:
-            schedule.base_lrs = [rate for _ in schedule.base_lrs]
+            schedule.base_lrs = [rate * share for share in shares]
 
 
 class Checkpoints(Callback):
@@ -233,6 +238,30 @@ def _cause(loss: float, step: int, trainer: Trainer, module: Supervised) -> str:
         f"The learning rate was {rate:g}: try a smaller model.learning_rate, a trainer.gradient_clip, or "
         "look for extreme values in the data with the validate stage."
     )
+
+
+class Frozen(Callback):
+    """Keeps all layers but the classifier as they are for the first epochs, their running statistics too.
+
+    fixed_statistics: those stay to the end, and normalise also while training.
+    """
+
+    def __init__(self, epochs: int, fixed_statistics: bool) -> None:
+        self._epochs = epochs
+        self._fixed_statistics = fixed_statistics
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Supervised)
+        is_frozen = trainer.current_epoch < self._epochs
+        *body, classifier = depth_groups(pl_module.network)
+        for parameter in (p for group in body for p in group):
+            parameter.requires_grad_(not is_frozen)
+        trained = {id(parameter) for parameter in classifier}
+        for module in pl_module.network.modules():
+            own = {id(parameter) for parameter in module.parameters(recurse=False)}
+            if own and not own & trained:
+                stays = self._fixed_statistics and isinstance(module, BatchNorm)
+                module.training = not (is_frozen or stays)
 
 
 class StopOnSignal(Callback):

@@ -46,6 +46,7 @@ from heldout.training.callbacks import (
     AsConfigured,
     Checkpoints,
     FiniteLoss,
+    Frozen,
     History,
     KeepWeights,
     OwnRandomness,
@@ -61,6 +62,7 @@ from heldout.training.layers import summarise
 from heldout.training.parallel import announce, joined, leading, store_of
 from heldout.training.predicting import predictor
 from heldout.training.prepared import find_or_prepare
+from heldout.training.transfer import start_from
 from heldout.training.workers import DataParallel, Order, Workers
 
 logger = logging.getLogger(__name__)
@@ -109,12 +111,13 @@ def fit_deep(
         _check_workers(config, data, parallel.workers)
     module = _module(config, data, seed, shard)
     network = module.network
+    started_from = start_from(config.transfer, network)
     history = History(log, name, scoring_of(data.card.task).score)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
     inside, costs = _looks(config, data), Costs(len(data.train))
     callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), costs, *inside]
-    callbacks += [checkpoints, StopOnSignal()]
+    callbacks += [*_frozen(config), checkpoints, StopOnSignal()]
     if report is not None:
         callbacks += [AsConfigured(config.optimizer), Report(report, kept, CHECKPOINT)]
     checkpoint = _checkpoint(folder, name)
@@ -144,6 +147,7 @@ def fit_deep(
         parameters=sum(p.numel() for p in network.parameters()),
         seconds=seconds,
         model_file=folder / WEIGHTS,
+        started_from=started_from,
         inside=_from_inside(network, data, inside[0].rows, costs, rate, device.type) if inside else None,
     )
 
@@ -205,6 +209,11 @@ def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np
     return TargetScale.of(card).restored(outputs.numpy())
 
 
+def _frozen(config: TrainConfig) -> list[Callback]:
+    frozen, fixed = config.transfer.frozen_epochs, config.transfer.fixed_statistics
+    return [Frozen(frozen, fixed)] if frozen or fixed else []
+
+
 def _looks(config: TrainConfig, data: FitInputs) -> list[LookInside]:
     settings = config.trainer
     if settings.inside.looks == 0:
@@ -247,6 +256,7 @@ def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None
         "steps": _block_steps(config.trainer),
         "seed": seed,
         "shared": None if shard is None else SharedSteps(shard),
+        "layer_decay": config.transfer.layer_decay,
     }
     return TASKS[type(config.task)](build(config.model, data.card), data.card, config.task, **options)
 

