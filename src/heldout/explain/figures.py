@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 COLOURS = [[0.0, "#b2491b"], [0.5, "#f7f7f5"], [1.0, "#1f5fa8"]]
 MOST_COLUMNS = 20
 TOKENS_A_ROW = 10
+# pixels of a row of tokens, and of what is above the first one of a text
+TOKEN_HEIGHT, TITLE_HEIGHT = 24, 34
 IMAGE_COLUMNS = 4
 SIDE = 190
 
@@ -144,7 +146,7 @@ def _texts(examples: list[Explained], card: Card) -> go.Figure:
         cols=1,
         subplot_titles=[_told(one, card) for one in examples],
         row_heights=rows,
-        vertical_spacing=min(0.03, 0.5 / max(1, len(examples))),
+        vertical_spacing=TITLE_HEIGHT / (TOKEN_HEIGHT * sum(rows) + TITLE_HEIGHT * len(examples)),
     )
     for index, (one, height) in enumerate(zip(examples, rows, strict=True)):
         end = one.length or 1
@@ -166,7 +168,7 @@ def _texts(examples: list[Explained], card: Card) -> go.Figure:
         )
     made.update_xaxes(visible=False)
     made.update_yaxes(visible=False, autorange="reversed")
-    height = 110 + 24 * sum(rows) + 46 * len(examples)
+    height = 98 + TOKEN_HEIGHT * sum(rows) + TITLE_HEIGHT * len(examples)
     made.update_layout(layout(height, margin={"l": 8, "r": 8, "t": 90, "b": 8}, hovermode="closest"))
     return made
 
