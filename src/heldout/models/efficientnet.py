@@ -56,7 +56,7 @@ class EfficientNet(nn.Module):
         self.head = nn.Conv2d(channels, HEAD, 1, bias=False)
         self.head_norm = BatchNorm(HEAD)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(HEAD, len(card.classes))
+        self.classifier = nn.Linear(HEAD, card.outputs)
         # the order oneDNN computes in
         self.to(memory_format=torch.channels_last)
 
