@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omegaconf import MISSING
-
 
 @dataclass
 class TransferConfig:
     """What a network begins with, and in which order and at which rates its layers go on from there."""
 
-    name: str = MISSING
+    name: str = "none"
     # efficientnet_lite0 (extra `pretrained`), the folder of a record, or runs:/ID of a run in MLflow; null begins at
     # random
     weights: str | None = None
