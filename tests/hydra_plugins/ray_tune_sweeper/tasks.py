@@ -70,12 +70,12 @@ def _count_start() -> None:
 
 
 def resourceful(cfg: Any) -> None:
-    """Like `counting`, and notes the CPUs it has."""
+    """Like `counting`, the slower the smaller x is, and notes the CPUs it has."""
     info = ray_tune_sweeper.trial()
     assert info is not None
     count = int((info.checkpoint / "state").read_text()) if info.checkpoint is not None else 0
     while count < cfg.steps:
-        time.sleep(cfg.seconds)
+        time.sleep(cfg.seconds * (1 - cfg.x))
         count += 1
         with Path("counted").open("a") as file:
             file.write(f"{info.job} {count} {info.resources['CPU']}\n")

@@ -96,7 +96,7 @@ def _history(trial: Trial) -> list[str]:
 
 def test_trials_take_what_others_leave(multirun: Multirun) -> None:
     sweep = multirun(
-        tasks.resourceful, "x=0.1,0.9", "steps=6", "hydra.sweeper.trials=2", "seconds=0.05",
+        tasks.resourceful, "x=0.1,0.9", "steps=6", "hydra.sweeper.trials=2", "seconds=0.4",
         "hydra.sweeper.scheduler.name=resource_changing", "hydra.sweeper.scheduler.max_steps=6",
     )  # fmt: skip
     assert [trial.status for trial in sweep.trials if trial.params["x"] == "0.1"] == [Status.finished]
