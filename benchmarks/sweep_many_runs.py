@@ -13,18 +13,15 @@ from __future__ import annotations
 import argparse
 import collections
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from mlflow import MlflowClient
+from timed import train
 
 from heldout.record import Record, find_records
 
-ROOT = Path(__file__).resolve().parents[1]
 NAME = "many"
 
 
@@ -40,23 +37,15 @@ def main() -> None:
 
 
 def sweep(folder: Path, trials: int, at_once: int) -> float:
-    started = time.monotonic()
-    with (folder / "output.txt").open("w") as output:
-        done = subprocess.run(
-            [
-                *(sys.executable, str(ROOT / "pipelines" / "train.py"), "-m", "hydra/sweeper=ray_tune"),
-                *("data=breast_cancer", "model=logistic", "model.C=tag(log, interval(1e-3, 1e3))"),
-                *("sweep.scheduler.name=fifo", f"sweep.trials={trials}", f"sweep.name={NAME}", "sweep.refit.top=0"),
-                f"sweep.resources.cpus={(os.cpu_count() or 1) / at_once}",
-            ],
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode != 0:
-        sys.exit((folder / "output.txt").read_text()[-3000:])
-    return time.monotonic() - started
+    return train(
+        folder,
+        [
+            *("-m", "hydra/sweeper=ray_tune"),
+            *("data=breast_cancer", "model=logistic", "model.C=tag(log, interval(1e-3, 1e3))"),
+            *("sweep.scheduler.name=fifo", f"sweep.trials={trials}", f"sweep.name={NAME}", "sweep.refit.top=0"),
+            f"sweep.resources.cpus={(os.cpu_count() or 1) / at_once}",
+        ],
+    )
 
 
 def report(folder: Path, wanted: int, at_once: int, seconds: float) -> None:

@@ -12,20 +12,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from timed import ROOT, train
 
 from heldout.record import Record, find_records
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMON = ["data=mnist1d", "model=cnn", "tracking.system_metrics_seconds=null"]
 
 
@@ -75,19 +71,7 @@ def write_options(folder: Path, options: argparse.Namespace) -> list[str]:
 
 
 def command(folder: Path, arguments: list[str]) -> float:
-    started = time.monotonic()
-    with (folder / "output.txt").open("w") as output:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "pipelines" / "train.py"), *arguments],
-            cwd=folder,
-            env={**os.environ, "HELDOUT_CONF": str(folder / "conf")},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode != 0:
-        sys.exit((folder / "output.txt").read_text()[-3000:])
-    return time.monotonic() - started
+    return train(folder, arguments, {"HELDOUT_CONF": str(folder / "conf")})
 
 
 def kept_losses(folder: Path) -> dict[str, float]:

@@ -87,7 +87,7 @@ RULES: dict[str, Rule] = {
     "looks": AT_LEAST_ZERO,
     "image_size": (lambda value: value >= 32, "32 or more"),
     "frozen_epochs": AT_LEAST_ZERO,
-    "layer_decay": (lambda value: 0 < value <= 1, "more than 0, at most 1"),
+    "layer_decay": UP_TO_ONE,
     "sha256": (lambda value: bool(re.fullmatch("[0-9a-f]{64}", value)), "64 hexadecimal digits"),
     "steps": POSITIVE,
     "limit": POSITIVE,

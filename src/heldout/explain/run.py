@@ -15,11 +15,10 @@ from heldout.data.card import CARD_FILE, Card
 from heldout.data.errors import CardMismatch
 from heldout.errors import UserError
 from heldout.models import build, load_weights
+from heldout.models.weights import find_weights
 from heldout.record import CONFIG_FILE, Record
 from heldout.scoring import CLASSIFICATION
 from heldout.tracking.fetch import fetched_run
-
-WEIGHTS_PATTERN = "*.safetensors"
 
 
 class NotExplainable(UserError):
@@ -62,12 +61,12 @@ def load_run(run: str) -> TrainedRun:
     run_id = info.get("mlflow", {}).get("run_id")
     name = f"{info['name']} seed {info['seed']}"
     data = info.get("lineage", {}).get("data_path")
-    if (weights := _weights_in(folder)) is not None:
+    if (weights := find_weights(folder)) is not None:
         return _made(name, folder, weights, data, run_id, folder)
     if run_id is None:
         raise NotExplainable(f"{folder} has no weights and names no run in MLflow; expected either. Train again.")
     with fetched_run(run_id, info["mlflow"]["tracking_uri"]) as (_, _, files):
-        if (weights := _weights_in(files)) is None:
+        if (weights := find_weights(files)) is None:
             raise NotExplainable(
                 f"neither {folder} nor its run {run_id} in MLflow has the model: give the folder that `train` left, "
                 "or train again with tracking.models=true."
@@ -77,7 +76,7 @@ def load_run(run: str) -> TrainedRun:
 
 def _from_store(run_id: str) -> TrainedRun:
     with fetched_run(run_id, None) as (_, data, files):
-        weights, card = _weights_in(files), next(iter(files.rglob(CARD_FILE)), None)
+        weights, card = find_weights(files), next(iter(files.rglob(CARD_FILE)), None)
         if weights is None or card is None or not (files / CONFIG_FILE).is_file():
             raise NotExplainable(
                 f"run {run_id} in MLflow has no network with its card and config; expected a finished training of a "
@@ -131,7 +130,3 @@ def data_of(run: TrainedRun, given: str | None) -> Path:
         )
     card.verify(folder)
     return folder
-
-
-def _weights_in(folder: Path) -> Path | None:
-    return next(iter(sorted(folder.rglob(WEIGHTS_PATTERN))), None)

@@ -23,6 +23,11 @@ def save_weights(module: nn.Module, path: Path) -> None:
         save_file(tensors, temporary)
 
 
+def find_weights(folder: Path) -> Path | None:
+    """The file of `save_weights` that lies anywhere below a folder, the first by name; None where there is none."""
+    return next(iter(sorted(folder.rglob("*.safetensors"))), None)
+
+
 def load_weights(module: nn.Module, path: Path) -> None:
     """Fill `module` with the tensors of a file of `save_weights`.
 

@@ -12,6 +12,7 @@ import yaml
 
 from heldout.config.compose import compose_stage, conf_dir, hydra_session, to_stage
 from heldout.config.errors import ConfigError
+from heldout.config.leaves import leaves
 from heldout.config.stages import StudyRunConfig, TrainConfig
 from heldout.config.study import Budget, StudyConfig
 from heldout.config.tuned import as_override
@@ -75,17 +76,7 @@ def _name(settings: dict[str, Any]) -> str:
 def _fast() -> list[str]:
     """The values of conf/budget/fast.yaml, to stand behind those of the study."""
     content = yaml.safe_load((conf_dir() / "budget" / "fast.yaml").read_text(encoding="utf-8"))
-    return _leaves(content, "")
-
-
-def _leaves(node: dict[str, Any], parent: str) -> list[str]:
-    leaves: list[str] = []
-    for key, value in node.items():
-        if isinstance(value, dict):
-            leaves += _leaves(value, f"{parent}{key}.")
-        else:
-            leaves.append(f"{parent}{key}={as_override(value)}")
-    return leaves
+    return [f"{key}={as_override(value)}" for key, value in leaves(content)]
 
 
 def _groups_first(overrides: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from heldout.report.study_page import write_study_report
 from heldout.studies.inference import Timings
 from heldout.studies.plan import Cell, folder_of
 from heldout.tracking import RunTracker, Tracking, connect
-from heldout.tracking.errors import RunRefused
+from heldout.tracking.remembered import remembered_run
 from heldout.training.errors import Interrupted
 from heldout.training.evaluate import evaluate
 from heldout.training.identity import identify
@@ -27,7 +26,6 @@ from heldout.training.train import train
 
 logger = logging.getLogger(__name__)
 
-RUN_FILE = "mlflow.json"
 RUNS, RECORDS = "runs", "records"
 
 
@@ -127,19 +125,6 @@ def _parent(config: StudyRunConfig, folder: Path) -> Iterator[RunTracker]:
 
 def _begin(config: StudyRunConfig, folder: Path, tracking: Tracking) -> RunTracker:
     study = config.study
-    file = folder / RUN_FILE
-    known = json.loads(file.read_text(encoding="utf-8"))["run_id"] if file.is_file() else None
-    name, tags = f"study {folder.name}", {"heldout.kind": "study", "heldout.study": study.name}
+    tags = {"heldout.kind": "study", "heldout.study": study.name}
     params = {"grid": study.grid, "overrides": study.overrides, "seeds": study.seeds, "folder": folder.as_posix()}
-    try:
-        run = tracking.start_run(name, resume_run_id=known, tags=tags, params=params, system_metrics=False)
-    except RunRefused as error:
-        if known is None:
-            raise
-        logger.warning("%s; the study goes on as a new run", error)
-        run = tracking.start_run(name, tags=tags, params=params, system_metrics=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps({"run_id": run.run_id}), encoding="utf-8")
-    partial.replace(file)
-    return run
+    return remembered_run(tracking, folder, "study", f"study {folder.name}", tags, params)

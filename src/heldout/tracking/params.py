@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from heldout.config.leaves import leaves
 
 # limits of MLflow 3
 MAX_KEY_LENGTH = 250
@@ -21,7 +23,7 @@ def flatten(config: Mapping[str, Any]) -> dict[str, str]:
 
     Keys and values longer than MLflow takes are shortened, and end in dots.
     """
-    return {clean_name(key): shorten(_text(value), MAX_PARAM_LENGTH) for key, value in _leaves(config, "")}
+    return {clean_name(key): shorten(_text(value), MAX_PARAM_LENGTH) for key, value in leaves(config)}
 
 
 def shorten(text: str, limit: int) -> str:
@@ -35,15 +37,6 @@ def clean_name(name: str) -> str:
     """The name with `_` for characters that MLflow refuses in names of metrics, parameters and tags."""
     parts = [part for part in _FORBIDDEN.sub("_", name).split("/") if part not in ("", ".", "..")]
     return shorten("/".join(parts) or "_", MAX_KEY_LENGTH)
-
-
-def _leaves(node: Mapping[str, Any], parent: str) -> Iterator[tuple[str, Any]]:
-    for name, value in node.items():
-        key = f"{parent}.{name}" if parent else str(name)
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, key)
-        else:
-            yield key, value
 
 
 def _text(value: Any) -> str:

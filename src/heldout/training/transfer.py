@@ -15,13 +15,13 @@ from heldout.errors import UserError
 from heldout.models.efficientnet import EfficientNet
 from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
+from heldout.models.weights import find_weights
 from heldout.training.fitted import Started
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 RUN_PREFIX = "runs:/"
-WEIGHTS_PATTERN = "*.safetensors"
 # EfficientNet was trained with this epsilon in its normalisations, ours have torch's
 TF_EPSILON, EPSILON = 1e-3, 1e-5
 
@@ -145,13 +145,13 @@ def _own_file(weights: str) -> Iterator[Path]:
 
 
 def _weights_in(folder: Path, given: str) -> Path:
-    files = sorted(folder.rglob(WEIGHTS_PATTERN)) if folder.is_dir() else []
-    if not files:
+    file = find_weights(folder)
+    if file is None:
         raise WeightsRefused(
             f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, the folder of a "
             f"record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
         )
-    return files[0]
+    return file
 
 
 def _efficientnet(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from heldout.config.stages import TrainConfig
 from heldout.config.tracking import URI_VARIABLE
 from heldout.tracking import RunTracker, Tracking, connect
-from heldout.tracking.errors import RunRefused
+from heldout.tracking.remembered import remembered_run
 from heldout.tracking.store import resolve_uri
 from heldout.tracking.tracker import Status as RunStatus
 from heldout.training.trial import OUTCOME_TAG, TRIAL_TAG
@@ -19,7 +18,6 @@ from hydra_plugins.ray_tune_sweeper import Status, Sweep, Trial
 
 logger = logging.getLogger(__name__)
 
-RUN_FILE = "mlflow.json"
 # MLflow's own
 LOGIN_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 # MLflow knows no pruned runs: it is killed there, and the tag says why
@@ -53,24 +51,9 @@ class SweepParent:
     def begin(cls, sweep: Sweep, config: TrainConfig) -> SweepParent:
         """Begins the run of a sweep, or goes on with that of its earlier start."""
         tracking = connect(config.tracking)
-        file = sweep.directory / RUN_FILE
-        known = json.loads(file.read_text(encoding="utf-8"))["run_id"] if file.is_file() else None
         tags = {"heldout.kind": "sweep", "heldout.sweep": sweep.name, "heldout.data": config.data.name}
-        params = {
-            "sweep": _described(sweep),
-            "space": sweep.space.to_plain(),
-        }
-        name = f"sweep {sweep.name}"
-        try:
-            run = tracking.start_run(name, resume_run_id=known, tags=tags, params=params, system_metrics=False)
-        except RunRefused as error:
-            if known is None:
-                raise
-            logger.warning("%s; the sweep goes on as a new run", error)
-            run = tracking.start_run(name, tags=tags, params=params, system_metrics=False)
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps({"run_id": run.run_id}), encoding="utf-8")
-        partial.replace(file)
+        params = {"sweep": _described(sweep), "space": sweep.space.to_plain()}
+        run = remembered_run(tracking, sweep.directory, "sweep", f"sweep {sweep.name}", tags, params)
         return cls(tracking, run)
 
     def close_trial(self, trial: Trial) -> None:

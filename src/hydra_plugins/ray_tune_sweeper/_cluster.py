@@ -61,11 +61,7 @@ def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] =
         logging.getLogger(name).setLevel(level)
     mine = not ray.is_initialized()
     if mine:
-        if cluster.address is None:
-            _let_preload(modules)
-        _connect(ray, cluster)
-        if cluster.address is None:
-            _take_first_workers()
+        _connect(ray, cluster, modules)
     try:
         _check_resources(ray, cluster, resources)
         yield ray
@@ -74,9 +70,10 @@ def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] =
             ray.shutdown()
 
 
-def _connect(ray: Any, cluster: Cluster) -> None:
+def _connect(ray: Any, cluster: Cluster, modules: Sequence[str]) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if cluster.address is None:
+        _let_preload(modules)
         ray.init(
             # not an address of the environment: that is `cluster.address`
             address="local",
@@ -85,6 +82,7 @@ def _connect(ray: Any, cluster: Cluster) -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             **quiet,
         )
+        _take_first_workers()
         return
     try:
         _wait_for_answer(cluster.address, ray.util.get_node_ip_address())
