@@ -1,0 +1,33 @@
+"""python -m tests.k8s.cluster up|down|load: a cluster to develop with, the same as that of the tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.k8s.cluster import binaries, images, needs
+from tests.k8s.cluster.node import Node
+
+CACHE = Path.home() / ".cache/heldout-k8s"
+
+
+def main(command: str) -> int:
+    if reason := needs.missing(CACHE):
+        sys.stderr.write(f"{reason}\n")
+        return 2
+    programs = binaries.build(CACHE)
+    node = Node(programs)
+    if command == "down":
+        node.down()
+        return 0
+    if command == "up":
+        node.up()
+    images.load(node, CACHE, programs)
+    sys.stdout.write(
+        f"nsenter --net=/run/netns/{node.folder.name} bash   # then\nexport KUBECONFIG={node.kubeconfig}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
