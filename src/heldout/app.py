@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from heldout import warm
-from heldout.errors import RUNS_FAILED, SIGNALLED, UserError, complain
+from heldout.errors import RUNS_FAILED, SIGNALLED, Disrupted, UserError, complain
 from heldout.logs import configure_logging
 
 SNAPSHOT_FLAG = "--snapshot"
@@ -65,8 +65,8 @@ STAGES = {
 def main(stage_name: str, argv: Sequence[str] | None = None) -> int:
     """Runs a stage with Hydra overrides or `--snapshot FILE`; returns its exit code.
 
-    0: done. 2: a mistake of the user's, said in one message on standard error. 128 + a signal: ended by it. Anything
-    else: a failure.
+    0: done. 2: a mistake of the user's, said in one message on standard error. 75: something that is needed was lost,
+    and the same command goes on. 128 + a signal: ended by it. Anything else: a failure.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     stage = STAGES[stage_name]
@@ -176,6 +176,8 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     sys.argv = [f"pipelines/{stage.name}.py", *arguments]
     try:
         hydra.main(config_path=str(conf_dir()), config_name=stage.name, version_base=HYDRA_VERSION_BASE)(task)()
+    except ray_tune_sweeper.ClusterAway as error:
+        raise Disrupted(in_our_words(str(error))) from error
     except ray_tune_sweeper.SweepError as error:
         raise ConfigError(in_our_words(str(error))) from error
     except (HydraException, OmegaConfBaseException) as error:

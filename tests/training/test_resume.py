@@ -43,7 +43,7 @@ def start(workplace: Path, warm_process: dict[str, str]) -> Start:
 def training_process() -> int:
     """The process that trains, which is not the one that was started but a fork of the warm one."""
     (lock,) = Path(".heldout/state").glob("*.lock")
-    return int(lock.read_text())
+    return int(lock.read_text().split()[0])
 
 
 def wait_for_checkpoint(process: subprocess.Popen[str], seed: int) -> None:

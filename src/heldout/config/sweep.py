@@ -132,5 +132,7 @@ class ClusterConfig:
     address: str | None = None
     # CPUs that a Ray started here may use; null takes all
     cpus: int | None = None
-    # longest wait for the resources of one trial to appear
+    # join it as a node without CPUs and GPUs: for a machine, or a pod, that is no node of it
+    join: bool = False
+    # longest wait for the cluster to answer, and for the resources of one trial to appear
     wait_seconds: float = 0.0

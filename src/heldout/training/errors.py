@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heldout.errors import SIGNALLED, UserError
+from heldout.errors import SIGNALLED, Disrupted, UserError
 
 
 class Diverged(Exception):
@@ -30,7 +30,7 @@ class TooManyWorkers(UserError):
     """There are more workers than there is for them to do, or to do it with."""
 
 
-class WorkerLost(UserError):
+class WorkerLost(Disrupted):
     """A worker process of a fit has died; the fit can be resumed from its last checkpoint."""
 
 

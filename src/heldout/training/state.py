@@ -10,16 +10,19 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from heldout.record import RECORD_FILE
+from heldout.training import stop
 from heldout.training.errors import AlreadyRunning
 
 STATE_ROOT = Path(".heldout/state")
 RUNS_FILE = "mlflow.json"
+LOOK_SECONDS = 0.5
 
 
 class RunState:
@@ -29,8 +32,11 @@ class RunState:
         self.folder = root / key
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, patience: float = 0.0) -> Iterator[None]:
         """Holds the folder for this process.
+
+        Args:
+            patience: seconds to wait for another process to let go of it.
 
         Raises:
             AlreadyRunning: another process trains the same configuration.
@@ -39,16 +45,19 @@ class RunState:
         # beside the folder, which is removed while the lock is held
         path = self.folder.with_suffix(".lock")
         with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise AlreadyRunning(
-                    f"this configuration is being trained by process {file.read() or 'unknown'}; "
-                    "expected it to be free. Wait for that process or stop it, then run the same command again."
-                ) from None
+            give_up = time.monotonic() + patience
+            while not _is_taken(file):
+                if time.monotonic() >= give_up:
+                    file.seek(0)
+                    raise AlreadyRunning(
+                        f"this configuration is being trained by process {file.read() or 'unknown'}; "
+                        "expected it to be free. Wait for that process or stop it, then run the same command again."
+                    )
+                stop.obey()
+                time.sleep(LOOK_SECONDS)
             file.truncate(0)
-            file.write(str(os.getpid()))
+            # the folder may be shared by several machines
+            file.write(f"{os.getpid()} on {os.uname().nodename}")
             file.flush()
             yield
 
@@ -94,3 +103,11 @@ class RunState:
 
     def discard(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

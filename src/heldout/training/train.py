@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 # of a trial, in its own folder
 TRIAL_STATE = "state"
+# seconds that a trial waits for the process that ran it before: it may outlive the driver, and the head, of its cluster
+TRIAL_PATIENCE = 90.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def train(config: TrainConfig, trial: Trial | None = None, workers: Workers | No
     identity = identify(config, prepared)
     # a trial is known by its folder: its values may change while it runs
     state = RunState(identity.key) if trial is None else RunState(TRIAL_STATE, Path(config.out))
-    with stop.noting(), state.locked():
+    with stop.noting(), state.locked(0.0 if trial is None else TRIAL_PATIENCE):
         if config.resume is Resume.never and trial is None:
             state.discard()
         work = _Work(config, prepared, identity, state, connect(config.tracking), trial, workers)

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hydra_plugins.ray_tune_sweeper._callback import SweepCallback
     from hydra_plugins.ray_tune_sweeper._cluster import running_ray
-    from hydra_plugins.ray_tune_sweeper._errors import SweepError
+    from hydra_plugins.ray_tune_sweeper._errors import ClusterAway, SweepError
     from hydra_plugins.ray_tune_sweeper._journal import Status, Trial
     from hydra_plugins.ray_tune_sweeper._session import Pruned, TrialInfo, WorkerDied, report, trial
     from hydra_plugins.ray_tune_sweeper._sweep import Sweep, plain
 
 __all__ = [
+    "ClusterAway",
     "Pruned",
     "Status",
     "Sweep",
@@ -39,6 +40,7 @@ __all__ = [
 
 # Hydra imports this package at every start of every application: what is in it, only when it is asked for
 _MODULES = {
+    "ClusterAway": "_errors",
     "Pruned": "_session",
     "Status": "_journal",
     "Sweep": "_sweep",

@@ -26,7 +26,7 @@ class SweepCallback:
         """A trial is finished, pruned or failed."""
 
     def on_sweep_interrupted(self, sweep: Sweep) -> None:
-        """The process was told to end, or an error ended it; no trial runs any more."""
+        """The process was told to end, an error ended it, or its cluster is lost; no trial is heard of any more."""
 
     def on_sweep_end(self, sweep: Sweep) -> None:
         """All trials have ended and the tables are written. Ray runs still, unless there was nothing left to run."""

@@ -8,17 +8,23 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from hydra_plugins.ray_tune_sweeper._config import Cluster, Resources
-from hydra_plugins.ray_tune_sweeper._errors import ClusterError, SettingError
+from hydra_plugins.ray_tune_sweeper._errors import ClusterAway, ClusterError, SettingError
+from hydra_plugins.ray_tune_sweeper._join import joined_node, watched
+
+log = logging.getLogger(__name__)
 
 # for Ray's object store, which holds nothing but the task function
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
-# longest wait for a cluster to answer: it may be about to start
+# least wait for a cluster to answer: it may be about to start
 CONNECT_SECONDS = 15.0
+# scheme of an address that goes by Ray's client server
+CLIENT = "ray://"
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
 # modules that each of its workers imports first: a setting of Ray's core, spelled so
 RAY_PRELOAD = "RAY_preload_python_modules"
 # what every trial imports
@@ -44,14 +50,18 @@ SETTINGS = {
 
 
 @contextmanager
-def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] = ()) -> Iterator[Any]:
+def running_ray(
+    cluster: Cluster, resources: Resources, modules: Sequence[str] = (), on_lost: Callable[[], None] = lambda: None
+) -> Iterator[Any]:
     """The module `ray`, connected; what was started here ends with it.
 
     Args:
         modules: that the first workers import as soon as they are started, if they are started here.
+        on_lost: called, in another thread, when a cluster that was joined is lost; then this process ends.
 
     Raises:
-        ClusterError: the cluster does not answer, or no node of it has what one trial takes.
+        ClusterAway: the cluster does not answer.
+        ClusterError: no node of it has what one trial takes.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -59,50 +69,56 @@ def running_ray(cluster: Cluster, resources: Resources, modules: Sequence[str] =
 
     for name, level in (("ray", logging.ERROR), ("ray.tune", logging.CRITICAL), ("ray.train", logging.ERROR)):
         logging.getLogger(name).setLevel(level)
-    mine = not ray.is_initialized()
-    if mine:
-        _connect(ray, cluster, modules)
-    try:
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            _connect(ray, cluster, modules, on_lost, stack)
         _check_resources(ray, cluster, resources)
         yield ray
-    finally:
-        if mine:
-            ray.shutdown()
 
 
-def _connect(ray: Any, cluster: Cluster, modules: Sequence[str]) -> None:
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    if cluster.address is None:
-        _let_preload(modules)
-        ray.init(
-            # not an address of the environment: that is `cluster.address`
-            address="local",
-            num_cpus=cluster.cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
-        )
-        _take_first_workers()
+def _connect(ray: Any, cluster: Cluster, modules: Sequence[str], on_lost: Callable[[], None], stack: ExitStack) -> None:
+    if cluster.address is not None:
+        _join(ray, cluster.address, cluster, on_lost, stack)
         return
+    _let_preload(modules)
+    ray.init(
+        # not an address of the environment: that is `cluster.address`
+        address="local",
+        num_cpus=cluster.cpus,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        **QUIET,
+    )
+    stack.callback(ray.shutdown)
+    _take_first_workers()
+
+
+def _join(ray: Any, address: str, cluster: Cluster, on_lost: Callable[[], None], stack: ExitStack) -> None:
+    node = None
     try:
-        _wait_for_answer(cluster.address, ray.util.get_node_ip_address())
-        ray.init(address=cluster.address, **quiet)
+        _wait_for_answer(address, ray.util.get_node_ip_address(), max(CONNECT_SECONDS, cluster.wait_seconds))
+        if cluster.join:
+            node = stack.enter_context(joined_node(address, OBJECT_STORE_BYTES))
+        ray.init(address=address, **QUIET)
+        stack.callback(ray.shutdown)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ClusterError(
-            f"hydra.sweeper.cluster.address={cluster.address}: there is no Ray cluster that answers "
+        raise ClusterAway(
+            f"hydra.sweeper.cluster.address={address}: there is no Ray cluster that answers "
             f"({str(error).splitlines()[0][:200]}). Start one (ray start --head), correct the address, or leave it out "
             "to run the trials here."
         ) from error
+    if not address.startswith(CLIENT):
+        stack.enter_context(watched(ray.get_runtime_context().gcs_address, node, on_lost))
 
 
-def _wait_for_answer(address: str, here: str) -> None:
+def _wait_for_answer(address: str, here: str, seconds: float = CONNECT_SECONDS) -> None:
     """Returns when something listens there; `ray.init` alone would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if not port.isdigit():
         return
     # Ray takes the address of the network for that of the machine itself
     hosts = [host, here] if host in ("localhost", "127.0.0.1") else [host]
-    give_up = time.monotonic() + CONNECT_SECONDS
+    give_up = time.monotonic() + seconds
     for attempt in itertools.count():
         try:
             socket.create_connection((hosts[attempt % len(hosts)], int(port)), timeout=CONNECT_SECONDS).close()
@@ -169,15 +185,30 @@ def check_settings(resources: Resources, restarts: int) -> None:
 
 
 def _check_resources(ray: Any, cluster: Cluster, resources: Resources) -> None:
-    give_up = time.monotonic() + cluster.wait_seconds
-    while (problem := _problem(ray, resources)) and time.monotonic() < give_up:
-        time.sleep(1.0)
+    problem = _problem(ray, resources)
+    if problem and cluster.wait_seconds:
+        log.info("%s; waits up to %g seconds for nodes", problem, cluster.wait_seconds)
+        problem = _problem_after_wait(ray, cluster, resources)
     if problem:
         waited = f" after {cluster.wait_seconds:g} seconds" if cluster.wait_seconds else ""
         raise ClusterError(
             f"{problem}{waited}. Ask for less below hydra.sweeper.resources, or, where nodes are added on demand, "
             "let the sweep wait for them: hydra.sweeper.cluster.wait_seconds."
         )
+
+
+def _problem_after_wait(ray: Any, cluster: Cluster, resources: Resources) -> str | None:
+    from ray.autoscaler.sdk import request_resources
+
+    give_up = time.monotonic() + cluster.wait_seconds
+    # nothing waits in Ray's queues yet: an autoscaler has to be told for what it is to add nodes
+    request_resources(bundles=[{"CPU": resources.cpus, "GPU": resources.gpus}] * resources.workers)
+    try:
+        while (problem := _problem(ray, resources)) and time.monotonic() < give_up:
+            time.sleep(1.0)
+    finally:
+        request_resources(bundles=[])
+    return problem
 
 
 def _problem(ray: Any, resources: Resources) -> str | None:

@@ -84,7 +84,9 @@ class Cluster:
     address: str | None = None
     # CPUs that a Ray started here may use; null takes all
     cpus: int | None = None
-    # longest wait for the resources of one trial to appear, as on a cluster that grows
+    # start a node here that joins the cluster and has no CPUs or GPUs: for a machine, or a pod, that is no node of it
+    join: bool = False
+    # longest wait for the cluster to answer, and for the resources of one trial to appear, as on one that grows
     wait_seconds: float = 0.0
 
 

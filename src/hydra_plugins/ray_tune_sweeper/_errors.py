@@ -30,7 +30,11 @@ class SweepInUse(SweepError):
 
 
 class ClusterError(SweepError):
-    """The Ray cluster does not answer, or has not what a trial needs."""
+    """The Ray cluster cannot be used, or has not what a trial needs."""
+
+
+class ClusterAway(ClusterError):
+    """The Ray cluster does not answer; it may do so later."""
 
 
 class StorageError(SweepError):

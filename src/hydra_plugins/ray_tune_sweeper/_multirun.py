@@ -93,7 +93,11 @@ def _run(app: Application, sweep: Sweep) -> None:
     callbacks = [instantiate(callback) for callback in settings.callbacks.values()]
     with _told(callbacks, sweep):
         if is_unfinished(sweep, target):
-            with running_ray(settings.cluster, settings.resources, settings.preload) as ray:
+
+            def tell() -> None:
+                _interrupted(callbacks, sweep)
+
+            with running_ray(settings.cluster, settings.resources, settings.preload, tell) as ray:
                 for callback in callbacks:
                     callback.on_sweep_start(sweep)
                 _run_trials(app, sweep, sampler, target, callbacks, ray)
@@ -145,9 +149,13 @@ def _told(callbacks: Sequence[SweepCallback], sweep: Sweep) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for callback in callbacks:
-            callback.on_sweep_interrupted(sweep)
+        _interrupted(callbacks, sweep)
         raise
+
+
+def _interrupted(callbacks: Sequence[SweepCallback], sweep: Sweep) -> None:
+    for callback in callbacks:
+        callback.on_sweep_interrupted(sweep)
 
 
 def read_settings(config: DictConfig) -> RayTuneSweeperConf:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,21 @@ from hydra_plugins.ray_tune_sweeper._cluster import _wait_for_answer
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """That of a cluster of one node, with a token of its own."""
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """One that is free, for a cluster whose token the environment names."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        number: int = free.getsockname()[1]
     token = tmp_path / "token"
     token.write_text("0123456789abcdef" * 4)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    return number
+
+
+@contextmanager
+def head(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A cluster of one node; killed at the end, if it still runs."""
     # a short path: that of a socket has at most 107 characters
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     ray = Path(sys.executable).parent / "ray"
@@ -37,10 +44,18 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         [*command, f"--temp-dir={folder}", "--object-store-memory=100000000"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    yield f"127.0.0.1:{port}"
-    cluster.send_signal(signal.SIGTERM)
-    cluster.wait(timeout=60)
+    yield cluster
+    if cluster.poll() is None:
+        cluster.send_signal(signal.SIGTERM)
+        cluster.wait(timeout=60)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def address(port: int) -> Iterator[str]:
+    """That of a cluster of one node."""
+    with head(port):
+        yield f"127.0.0.1:{port}"
 
 
 def _run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -99,6 +114,56 @@ def test_storage_that_is_not_shared(tmp_path: Path, address: str, second_node: P
     assert f"{second_node}/app is not shared" in done.stderr
     assert "of the Ray cluster cannot read what was written to it here" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _start(address: str) -> subprocess.Popen[str]:
+    told = "+hydra.sweeper.callbacks.told._target_=tests.hydra_plugins.ray_tune_sweeper.tasks.Told"
+    Path("app.py").write_text(APP)
+    overrides = (
+        *("task=counting", "x=0.1,0.2,0.3", "steps=60", "seconds=0.1", "hydra.sweeper.checkpoint_seconds=0", told),
+        *(f"hydra.sweeper.cluster.address={address}", "hydra.sweeper.cluster.join=true"),
+        "hydra.sweeper.cluster.wait_seconds=60",
+    )
+    return subprocess.Popen(
+        [sys.executable, "app.py", "-m", "hydra/sweeper=ray_tune", *overrides],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def _counted() -> list[tuple[str, ...]]:
+    return [tuple(line.split()[:2]) for line in Path("counted").read_text().splitlines()]
+
+
+@pytest.mark.campaign
+def test_a_head_that_is_lost_ends_the_driver_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with head(port) as cluster:
+        process = _start(f"127.0.0.1:{port}")
+        give_up = time.monotonic() + 120
+        while not Path("counted").is_file() or len(_counted()) < 40:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        os.killpg(cluster.pid, signal.SIGKILL)
+        cluster.wait()
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == os.EX_TEMPFAIL, output
+    assert "of Ray cluster" in output
+    assert "the same command goes on with the sweep" in output
+    assert Path("told").read_text() == "interrupted"
+    before = _counted()
+    with head(port):
+        process = _start(f"127.0.0.1:{port}")
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    trials = _trials()
+    assert [trial.status for trial in trials] == ["finished"] * 3
+    assert [[report.step for report in trial.reports] for trial in trials] == [list(range(1, 61))] * 3
+    # begun again from their checkpoints: a few steps, those that the driver had not heard of, were made twice
+    assert len(_counted()) - 180 <= 4 < len(before)
+    assert Path("told").read_text() == "ended"
 
 
 @pytest.mark.campaign
