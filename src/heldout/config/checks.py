@@ -129,6 +129,8 @@ RULES: dict[str, Rule] = {
     "calibration_bins": POSITIVE,
     "imbalance": (lambda value: value >= 1, "1 or more"),
     "checkpoint_seconds": AT_LEAST_ZERO,
+    "nodes": POSITIVE,
+    "node_seconds": POSITIVE,
     "weight_decay": AT_LEAST_ZERO,
     "momentum": BELOW_ONE,
     "warmup": BELOW_ONE,
@@ -397,10 +399,14 @@ def _metrics(config: TrainConfig) -> Iterator[str]:
 def _transfer(config: TrainConfig) -> Iterator[str]:
     if config.is_baseline:
         return
-    frozen, devices = config.transfer.frozen_epochs, config.trainer.devices
-    workers = max(devices, config.sweep.resources.workers)
+    frozen = config.transfer.frozen_epochs
+    counts = {
+        "trainer.devices": config.trainer.devices,
+        "trainer.nodes": config.trainer.nodes,
+        "sweep.resources.workers": config.sweep.resources.workers,
+    }
+    key, workers = max(counts.items(), key=lambda item: item[1])
     if frozen and workers > 1:
-        key = "trainer.devices" if devices > 1 else "sweep.resources.workers"
         yield (
             f"transfer.frozen_epochs={frozen} with {key}={workers}: several workers agree at the start on what they "
             "train. Expected 0, or one worker."
@@ -408,18 +414,25 @@ def _transfer(config: TrainConfig) -> Iterator[str]:
 
 
 def _workers(config: TrainConfig) -> Iterator[str]:
-    devices, workers = config.trainer.devices, config.sweep.resources.workers
+    devices, nodes, workers = config.trainer.devices, config.trainer.nodes, config.sweep.resources.workers
     if config.is_baseline:
+        if nodes > 1:
+            yield f"trainer.nodes={nodes} with model={config.model.family}: one process fits a baseline. Expected 1."
         return
-    if devices > 1 and workers > 1:
-        yield (
-            f"trainer.devices={devices} with sweep.resources.workers={workers}: both say how many share a training. "
-            "Expected trainer.devices=1 in a sweep whose trials have several workers."
-        )
-    for key, count in (("trainer.devices", devices), ("sweep.resources.workers", workers)):
+    for key, count in (("trainer.devices", devices), ("trainer.nodes", nodes)):
+        if count > 1 and workers > 1:
+            yield (
+                f"{key}={count} with sweep.resources.workers={workers}: both say how many share a training. "
+                f"Expected {key}=1 in a sweep whose trials have several workers."
+            )
+    over_nodes = "" if nodes == 1 else f"trainer.nodes={nodes} with "
+    for given, count in (
+        (f"{over_nodes}trainer.devices={devices}", devices * nodes),
+        (f"sweep.resources.workers={workers}", workers),
+    ):
         if count > max(1, config.trainer.batch_size):
             yield (
-                f"{key}={count} with trainer.batch_size={config.trainer.batch_size}: expected at least one example of "
+                f"{given} with trainer.batch_size={config.trainer.batch_size}: expected at least one example of "
                 "each batch a worker."
             )
 

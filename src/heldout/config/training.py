@@ -156,6 +156,11 @@ class TrainerConfig:
     accelerator: Accelerator = Accelerator.auto
     # processes that share each batch, each on a CPU or GPU of its own; metrics are those of one
     devices: int = 1
+    # machines that share each batch, with `devices` processes each: all are given the same command, and their
+    # environment says which is which (HELDOUT_NODE_RANK or JOB_COMPLETION_INDEX, MASTER_ADDR, MASTER_PORT)
+    nodes: int = 1
+    # longest time in which nodes wait for each other at the start
+    node_seconds: float = 300.0
     # as Lightning names them: 32-true, bf16-mixed, 16-mixed
     precision: str = "32-true"
     # CPU threads of a fit; null leaves the choice to torch

@@ -10,14 +10,22 @@ from heldout.inside import read_inside
 from heldout.record import Record
 from heldout.tracking import connect
 from heldout.training.errors import Interrupted
+from heldout.training.other_node import take_part
+from heldout.training.place import place_of
 from heldout.training.train import train
 
 logger = logging.getLogger(__name__)
 
 
 def run(config: TrainConfig) -> int:
-    """Fits a configuration: 0 when a seed finished, 3 when none did, 128 + the signal when interrupted."""
+    """Fits a configuration: 0 when a seed finished, 3 when none did, 128 + the signal when interrupted.
+
+    On another node than the first of a training, takes part in the fits of that one, and returns its code.
+    """
+    place = place_of(config.trainer.nodes)
     try:
+        if place is not None and place.rank > 0:
+            return take_part(config, place)
         records = train(config)
     except Interrupted as interruption:
         logger.warning("%s: %s; the same command goes on from the last checkpoint", config.name, interruption)

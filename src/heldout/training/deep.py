@@ -165,7 +165,7 @@ def fit_share(order: Order, rank: int, address: str) -> None:
     callbacks: list[Callback] = [FiniteLoss(), *_early_stopping(config), OwnRandomness(order.seed)]
     if order.in_sweep:
         callbacks.append(AsConfigured(config.optimizer))
-    device = (0 if group.own_devices else rank) if uses_gpus(config.trainer) else None
+    device = rank % group.devices if uses_gpus(config.trainer) else None
     with TemporaryDirectory(prefix="heldout-worker-") as name:
         folder = Path(name)
         trainer = _trainer(config, callbacks, folder, device)
@@ -292,10 +292,10 @@ def _check_workers(config: TrainConfig, data: FitInputs, workers: Workers) -> No
             f"{workers.size} workers share batches of {config.trainer.batch_size} and measure on "
             f"{len(data.train_subset)} and {len(data.validation)} examples: expected at least one example a worker."
         )
-    gpus = torch.cuda.device_count()
-    if uses_gpus(config.trainer) and not workers.own_devices and gpus < workers.size:
+    gpus, devices = torch.cuda.device_count(), workers.devices
+    if uses_gpus(config.trainer) and 1 < devices > gpus:
         raise TooManyWorkers(
-            f"trainer.devices={workers.size} with trainer.accelerator={config.trainer.accelerator.name}: this machine "
+            f"trainer.devices={devices} with trainer.accelerator={config.trainer.accelerator.name}: this machine "
             f"has {gpus} GPU{'s' if gpus != 1 else ''}. Expected as many as devices, or trainer.accelerator=cpu."
         )
 

@@ -26,6 +26,22 @@ class AlreadyRunning(UserError):
     """The same configuration is being trained by another process."""
 
 
+class WrongPlace(UserError):
+    """The environment does not say which node of a training this is, or the node cannot do what is asked."""
+
+
+class NodeDiffers(UserError):
+    """A node was given another config, or has other data or code, than the first."""
+
+
+class NodeMissing(Disrupted):
+    """A node of a training has not come in time."""
+
+
+class NodeLost(Disrupted):
+    """The first node of a training is gone; with it the others end."""
+
+
 class TooManyWorkers(UserError):
     """There are more workers than there is for them to do, or to do it with."""
 

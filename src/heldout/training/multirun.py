@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heldout.config.tracking import TrackingConfig
 from heldout.errors import UserError, complain
+from heldout.training.place import place_of
 
 if TYPE_CHECKING:
     from heldout.tracking.tracker import RunTracker, Status
@@ -33,6 +34,10 @@ class MultirunParent(Callback):
 
         name = f"multirun {' '.join(config.hydra.overrides.task)}"
         try:
+            place = place_of(OmegaConf.select(config, "trainer.nodes") or 1)
+            if place is not None and place.rank > 0:
+                # the first node alone tracks
+                return
             parent = connect(_tracking(config)).start_run(name, tags={"heldout.kind": "multirun"})
         except UserError as error:
             # Hydra makes a warning of any other exception and goes on to jobs that would all fail alike

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import socket
 import threading
 import time
@@ -69,11 +68,11 @@ def leading(workers: Workers, order: Order) -> Iterator[None]:
         timeout=TIMEOUT,
         master_listen_fd=listener.detach(),
     )
-    group = Group(workers.address, port, workers.size, workers.own_devices)
-    message = pickle.dumps(replace(order, group=group))
+    group = Group(workers.address, port, workers.size, workers.devices)
+    order = replace(order, group=group)
     try:
         for rank, worker in enumerate(workers.others, start=1):
-            worker.begin(message, rank)
+            worker.begin(order, rank)
         _await_all(store, workers)
         with joined(store, order.backend, 0, workers.size, workers.address), _watched(workers):
             try:

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,13 +19,15 @@ from heldout.record import Record
 from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.errors import RunRefused
 from heldout.training import stop
-from heldout.training.errors import Diverged, Interrupted
+from heldout.training.errors import Diverged, Interrupted, WrongPlace
+from heldout.training.first_node import gathered
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch
 from heldout.training.folds import check_folds
 from heldout.training.identity import Identity, identify
 from heldout.training.inputs import fit_inputs
 from heldout.training.multirun import PARENT_VARIABLE
 from heldout.training.outcome import Job, write_failure, write_outcome
+from heldout.training.place import place_of
 from heldout.training.prepared import Prepared, find_or_prepare
 from heldout.training.state import RunState
 from heldout.training.trial import OUTCOME_TAG, Fit, Trial, fits_of
@@ -67,7 +70,8 @@ def train(config: TrainConfig, trial: Trial | None = None, workers: Workers | No
 
     Args:
         trial: what a sweep wants to be told; without, the training stands for itself.
-        workers: that share each fit with this process; without, there are as many as `trainer.devices`, all here.
+        workers: that share each fit with this process; without, there are as many as `trainer.devices` says, here and
+            on each of `trainer.nodes`, of which this is the first.
 
     Returns:
         The records, in the order of the seeds, and of the folds of a cross-validated trial, in `config.out`.
@@ -78,8 +82,6 @@ def train(config: TrainConfig, trial: Trial | None = None, workers: Workers | No
     """
     if config.out is None:
         raise ValueError("config.out is not set; expected the folder for the records")
-    if workers is None and config.trainer.devices > 1 and not config.is_baseline:
-        workers = local_workers(config.trainer.devices)
     if trial is not None and trial.folds is not None:
         check_folds(config.data.split.method, trial.folds)
     prepared = find_or_prepare(config.data, config.prepared)
@@ -91,9 +93,28 @@ def train(config: TrainConfig, trial: Trial | None = None, workers: Workers | No
     with stop.noting(), state.locked(0.0 if trial is None else TRIAL_PATIENCE):
         if config.resume is Resume.never and trial is None:
             state.discard()
-        work = _Work(config, prepared, identity, state, connect(config.tracking), trial, workers)
-        _fit_all(work)
+        with _workers(config, identity.key, workers) as all_workers:
+            work = _Work(config, prepared, identity, state, connect(config.tracking), trial, all_workers)
+            _fit_all(work)
         return [Record.load(path) for path in state.deliver([fit.name for fit in work.fits], Path(config.out))]
+
+
+@contextmanager
+def _workers(config: TrainConfig, key: str, given: Workers | None) -> Iterator[Workers | None]:
+    if given is not None or config.is_baseline:
+        yield given
+        return
+    place, devices = place_of(config.trainer.nodes), config.trainer.devices
+    if place is None:
+        yield local_workers(devices) if devices > 1 else None
+        return
+    if place.rank > 0:
+        raise WrongPlace(
+            f"trainer.nodes={place.nodes}, and this is node {place.rank}: only the stage train runs on several nodes. "
+            "Expected trainer.nodes=1."
+        )
+    with gathered(place, devices, config.trainer.node_seconds, key) as workers:
+        yield workers
 
 
 def _fit_all(work: _Work) -> None:

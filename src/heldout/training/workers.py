@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from heldout.config.stages import TrainConfig
 from heldout.errors import UserError
@@ -24,14 +24,14 @@ STOP_SECONDS = 10.0
 class Group:
     """Where the workers of a fit find each other.
 
-    address, port: of the store that the first opens. own_devices: whether each worker sees GPUs of its own only, and
-    takes the first; else it takes that of its rank.
+    address, port: of the store that the first opens. devices: workers that see the same GPUs, those of a node, and take
+    one each; 1 where each sees its own alone.
     """
 
     address: str
     port: int
     size: int
-    own_devices: bool
+    devices: int
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class End:
 class Worker(Protocol):
     """A process that takes part in one fit after the other."""
 
-    def begin(self, order: bytes, rank: int) -> None:
-        """Begins the part `rank` of a pickled order."""
+    def begin(self, order: Order, rank: int) -> None:
+        """Begins the part `rank` of an order."""
 
     def ended(self) -> End | None:
         """How the part that was begun last ended; None while it goes on."""
@@ -78,13 +78,13 @@ class Worker(Protocol):
 class Workers:
     """All workers of a fit but the first, which is the process that has this object.
 
-    address: of this process, as the others can reach it. own_devices: as of a group.
+    address: of this process, as the others can reach it. devices: as of a group.
     whole_gpus: whether each has a GPU to itself, where it has any.
     """
 
     others: Sequence[Worker]
     address: str
-    own_devices: bool
+    devices: int
     whole_gpus: bool
 
     @property
@@ -115,7 +115,7 @@ class WorkerProcess:
         self._has_ended.set()
         self._process = self._start()
 
-    def begin(self, order: bytes, rank: int) -> None:
+    def begin(self, order: Order, rank: int) -> None:
         if self._process.poll() is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 assert pipe is not None
@@ -183,7 +183,7 @@ def local_workers(size: int) -> Workers:
     require_fork(f"trainer.devices={size}")
     while len(_local) < size - 1:
         _local.append(WorkerProcess())
-    return Workers(_local[: size - 1], LOOPBACK, own_devices=False, whole_gpus=True)
+    return Workers(_local[: size - 1], LOOPBACK, devices=size, whole_gpus=True)
 
 
 def require_fork(given: str) -> None:
@@ -197,6 +197,5 @@ _local: list[WorkerProcess] = []
 
 def unpack(message: bytes) -> tuple[Order, int, str]:
     """The order, the rank and the address of a message to a worker."""
-    order, rank, address = pickle.loads(message)  # noqa: S301 - from the process that started this one
-    parsed: Any = pickle.loads(order)  # noqa: S301
-    return parsed, rank, address
+    content: tuple[Order, int, str] = pickle.loads(message)  # noqa: S301 - from the process that started this one
+    return content

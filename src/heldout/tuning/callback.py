@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from heldout.config.compose import to_stage
+from heldout.config.errors import ConfigError
 from heldout.config.stages import TrainConfig
 from hydra_plugins.ray_tune_sweeper import Status, Sweep, SweepCallback, Trial
 
@@ -26,6 +27,11 @@ class HeldoutSweep(SweepCallback):
         from heldout.tuning.parent import SweepParent, tracking_environment
 
         config = _base_config(sweep)
+        if config.trainer.nodes > 1:
+            raise ConfigError(
+                f"trainer.nodes={config.trainer.nodes} in a sweep: expected 1. With sweep.resources.workers a trial "
+                "has several workers, on as many nodes of a Ray cluster as it takes."
+            )
         if not any(p.key == "data" or p.key.startswith("data.") for p in sweep.space.parameters):
             find_or_prepare(config.data, config.prepared)
         self._parent = SweepParent.begin(sweep, config)

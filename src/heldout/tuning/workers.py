@@ -11,7 +11,7 @@ from typing import Any
 
 from heldout.config.stages import TrainConfig
 from heldout.config.sweep import ResourcesConfig
-from heldout.training.workers import End, WorkerProcess, Workers, require_fork
+from heldout.training.workers import End, Order, WorkerProcess, Workers, require_fork
 
 # a worker that does not answer for so long is lost
 ANSWER_SECONDS = 60.0
@@ -35,7 +35,7 @@ def trial_workers(config: TrainConfig) -> Workers | None:
     return Workers(
         list(_kept),
         ray.util.get_node_ip_address(),
-        own_devices=True,
+        devices=1,
         whole_gpus=resources.gpus >= 1,
     )
 
@@ -64,7 +64,7 @@ class _Host:
 
         self._worker = WorkerProcess(ray.util.get_node_ip_address())
 
-    def begin(self, order: bytes, rank: int) -> None:
+    def begin(self, order: Order, rank: int) -> None:
         self._worker.begin(order, rank)
 
     def ended(self) -> dict[str, Any] | None:
@@ -91,7 +91,7 @@ class _RayWorker:
         self._ask("ended")
         return self._lost is None
 
-    def begin(self, order: bytes, rank: int) -> None:
+    def begin(self, order: Order, rank: int) -> None:
         self._ask("begin", order, rank)
 
     def ended(self) -> End | None:
