@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from heldout.errors import DISRUPTED_EXIT_CODE
 from tests.conftest import ROOT
 from tests.e2e.conftest import Command
 from tests.e2e.project import clean_environment
@@ -37,11 +38,11 @@ def files() -> dict[str, bytes]:
 def refused(command: Command) -> Callable[..., str]:
     """Runs a command that must be refused, and returns the message."""
 
-    def run(stage: str, *arguments: str, keeps: tuple[str, ...] = (), **more: str) -> str:
+    def run(stage: str, *arguments: str, keeps: tuple[str, ...] = (), code: int = 2, **more: str) -> str:
         before = files()
         done = command(stage, *arguments, **more)
         said = done.stdout + done.stderr
-        assert done.returncode == 2, said
+        assert done.returncode == code, said
         assert "Traceback" not in said
         assert done.stderr.startswith("heldout: "), done.stderr
         assert done.stderr.count("heldout: ") == 1, "said once"
@@ -214,7 +215,7 @@ def test_an_mlflow_server_that_does_not_answer(
     train = ("train", *models, "data=digits", *QUICK)
     started = time.monotonic()
     # data that were prepared meanwhile are whole, and serve the next command
-    message = refused(*train, MLFLOW_TRACKING_URI=address, keeps=(".heldout",))
+    message = refused(*train, MLFLOW_TRACKING_URI=address, keeps=(".heldout",), code=DISRUPTED_EXIT_CODE)
     assert time.monotonic() - started < MOST_SECONDS
     assert address in message
     assert "does not answer" in message

@@ -17,9 +17,13 @@ from heldout.data.store import read_split
 from heldout.errors import RUNS_FAILED
 from heldout.record import Record
 from heldout.stages.train import run
+from heldout.tracking import connect
 from heldout.training import train as training
 from heldout.training.evaluate import evaluate
 from heldout.training.fitted import FitInputs, Fitted
+from heldout.training.identity import identify
+from heldout.training.prepared import find_or_prepare
+from heldout.training.state import RunState
 from heldout.training.train import train
 
 Compose = Callable[..., TrainConfig]
@@ -62,6 +66,34 @@ def test_a_network_leaves_a_record_and_a_run_a_seed(train_config: Compose) -> No
         assert {"train/loss", "validation/loss", "gap/loss", "train/accuracy"} <= child.data.metrics.keys()
         assert child.data.tags["hash.data"] == first.info["hashes"]["data"]
         assert [i.dataset.name for i in child.inputs.dataset_inputs] == ["digits/train", "digits/validation"]
+
+
+def test_in_a_pod_an_epoch_is_a_line(
+    train_config: Compose, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELDOUT_JOB", "train-mlp")
+    # set by the run itself, and taken back by this
+    monkeypatch.setenv("HELDOUT_JOB_RUN", "run of another at no address")
+    with caplog.at_level("INFO"):
+        (record,) = train(train_config(*FAST, "model=mlp", "data.limit=300"))
+    lines = [text for text in caplog.messages if "  epoch " in text]
+    assert [text.partition("epoch ")[2].partition(" ")[0] for text in lines] == ["1/3", "2/3", "3/3"]
+    (train_loss, validation_loss) = record.history["loss"][-2:]
+    assert f"loss {train_loss:.4g} / {validation_loss:.4g}" in lines[-1]
+
+
+def test_a_run_whose_id_was_not_noted_is_gone_on_with(train_config: Compose) -> None:
+    config = train_config(*FAST, "model=majority")
+    state = RunState(identify(config, find_or_prepare(config.data, None)).key)
+    # a process that is killed between the creation of a run and the note of its id leaves no more than this
+    left = connect(config.tracking).start_run("left", token=state.token("parent"))
+    left.finish("KILLED")
+    (record,) = train(config)
+    assert record.info["mlflow"]["parent_run_id"] == left.run_id
+    assert len(runs()) == 2
+    assert all(one.info.status == "FINISHED" for one in runs())
+    (again,) = train(config)
+    assert again.info["mlflow"]["parent_run_id"] != left.run_id, "what is done is not gone on with"
 
 
 def test_kept_predictions_agree_with_the_history_at_the_kept_epoch(train_config: Compose) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heldout.errors import UserError
+from heldout.errors import Disrupted, UserError
 
 
 class TrackingAddressError(UserError):
@@ -10,7 +10,15 @@ class TrackingAddressError(UserError):
 
 
 class TrackingUnavailable(UserError):
-    """The tracking store does not answer, or does not let us in."""
+    """The tracking store does not answer, or cannot be used."""
+
+
+class TrackingAway(TrackingUnavailable, Disrupted):
+    """A server does not answer: it may a little later."""
+
+
+class LoginRefused(TrackingUnavailable):
+    """A server asks for a login, and does not take the one it is given."""
 
 
 class ExperimentError(UserError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 HASH_PREFIX = "hash."
+MODELS_SCHEME = "models:/"
 DATA_PATH_TAG = "data.path"
 
 
@@ -39,6 +40,32 @@ def fetched_run(run_id: str, uri: str | None) -> Iterator[tuple[dict[str, str], 
             client.download_artifacts(run_id, CONFIG_FILE, folder)
         _download_model(run, address, folder)
         yield hashes, tags.get(DATA_PATH_TAG), Path(folder)
+
+
+@contextlib.contextmanager
+def fetched_model(reference: str, uri: str | None) -> Iterator[tuple[Path, str | None]]:
+    """A folder with a model of the registry, `models:/NAME/VERSION` or `models:/NAME@ALIAS`, and the id of its run.
+
+    Raises:
+        UnknownRun: the registry has no such model.
+        TrackingUnavailable: the store does not answer.
+    """
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+
+    address = resolve_uri(uri, Path.cwd())
+    open_store(address, TrackingConfig().request_seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            download_artifacts(reference, dst_path=folder, tracking_uri=address, registry_uri=address)
+        except (MlflowException, OSError) as error:
+            raise UnknownRun(
+                f"'{reference}' is no model of {hide_password(address)} ({str(error).splitlines()[0][:200]}); expected "
+                f"{MODELS_SCHEME}NAME/VERSION or {MODELS_SCHEME}NAME@ALIAS, as its page of models has them."
+            ) from error
+        described = next(iter(Path(folder).rglob("MLmodel")), None)
+        yield Path(folder), None if described is None else Model.load(str(described)).run_id
 
 
 def _get(client: MlflowClient, run_id: str, uri: str) -> Run:

@@ -42,7 +42,10 @@ class HeldoutModel(PythonModel):
         Args:
             model_input: as the signature says; see heldout.tracking.models.
         """
-        inputs = self._inputs(model_input)
+        return self.predict_encoded(self.encoded(model_input))
+
+    def predict_encoded(self, inputs: Inputs) -> pd.DataFrame:
+        """As `predict`, for examples as the prepare stage leaves them."""
         examples = len(next(iter(inputs.values())))
         parts = [
             self._predict({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
@@ -53,7 +56,8 @@ class HeldoutModel(PythonModel):
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self._card.classes)), np.float32)
         return pd.DataFrame(probabilities, columns=self._card.classes)
 
-    def _inputs(self, given: Any) -> Inputs:
+    def encoded(self, given: Any) -> Inputs:
+        """Examples as the signature says, in the form in which networks and baselines read them."""
         if self._card.columns:
             from heldout.data.columns import encode_table
 

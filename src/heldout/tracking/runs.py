@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import logging
+import os
 import sys
 import time
 import uuid
@@ -14,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from heldout import pod
 from heldout.config.tracking import TrackingConfig
 from heldout.tracking.delivery import is_refusal
-from heldout.tracking.errors import ExperimentError, RunRefused, TrackingUnavailable
+from heldout.tracking.errors import ExperimentError, LoginRefused, RunRefused, TrackingAway, TrackingUnavailable
 from heldout.tracking.params import MAX_TAG_LENGTH, clean_name, shorten
 from heldout.tracking.store import artifact_location, hide_password, is_server, open_store, resolve_uri
 from heldout.tracking.tracker import RunTracker
@@ -24,6 +26,7 @@ from heldout.tracking.tracker import RunTracker
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.exceptions import MlflowException
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ SPOOL_ROOT = Path(".heldout/spool")
 # how a run is found whose creation was asked for, but whose id was lost with the answer
 CREATION_TAG = "mlflow.heldout.creation"
 PARENT_TAG = "mlflow.parentRunId"
+# MLflow's own
+LOGIN_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+LOGIN_ERRORS = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 LONGEST_RETRY_PAUSE = 8.0
 # runs asked for at once
 PAGE = 1000
@@ -56,7 +62,7 @@ def connect(config: TrackingConfig, directory: Path | None = None) -> Tracking:
 
     Raises:
         TrackingAddressError: the address is a folder.
-        TrackingUnavailable: the store does not answer, or does not let us in.
+        TrackingAway, LoginRefused, TrackingUnavailable: the store does not answer, does not let us in, cannot be used.
         ExperimentError: the experiment was deleted.
     """
     directory = (directory or Path()).resolve()
@@ -116,7 +122,7 @@ class Tracking:
             TrackingUnavailable: the store does not answer for `start_seconds`.
             RunRefused: there is no run `resume_run_id`.
         """
-        all_tags = {**_origin(name), **self._config.tags, **(tags or {})}
+        all_tags = {**_origin(name), **pod.tags(), **self._config.tags, **(tags or {})}
         if parent is not None:
             all_tags[PARENT_TAG] = parent if isinstance(parent, str) else parent.run_id
         all_tags = {clean_name(key): shorten(str(value), MAX_TAG_LENGTH) for key, value in all_tags.items()}
@@ -127,6 +133,8 @@ class Tracking:
         else:
             tracker = self._resume(resume_run_id)
             tracker.set_tags(all_tags)
+        if parent is None:
+            pod.introduce(tracker.run_id, tracker.url or self.how_to_open)
         if params:
             tracker.log_params(params)
         if system_metrics:
@@ -151,6 +159,27 @@ class Tracking:
             token = page.token
             if not token:
                 return found
+
+    def download_last(self, kind: str, file: str, folder: Path) -> bool:
+        """Downloads an artifact of the newest run of `heldout.kind` that finished; False where there is none.
+
+        Raises:
+            TrackingUnavailable: as `start_run`.
+        """
+        query = f"tags.`heldout.kind` = '{kind}' AND attributes.status = 'FINISHED'"
+        newest = ["attributes.start_time DESC"]
+        found = self._call(
+            lambda: self._client.search_runs([self.experiment_id], query, order_by=newest, max_results=1),
+            f"the last run of kind '{kind}'",
+        )
+        if not found:
+            return False
+        run_id = found[0].info.run_id
+        files = self._call(lambda: self._client.list_artifacts(run_id), f"artifacts of run {run_id}")
+        if file not in [item.path for item in files]:
+            return False
+        self._call(lambda: self._client.download_artifacts(run_id, file, str(folder)), f"{file} of run {run_id}")
+        return True
 
     def reopen(self, run_id: str, keeps_status: bool = True) -> RunTracker:
         """Adds to a run that has ended, without a change of its status or times.
@@ -219,7 +248,7 @@ class Tracking:
                 if is_refusal(error, is_server(self._uri)):
                     raise RunRefused(f"the tracking store at {self.uri} refuses {what}: {error}") from error
                 if time.monotonic() + pause > give_up:
-                    raise TrackingUnavailable(
+                    raise TrackingAway(
                         f"the tracking store at {self.uri} did not answer for {self._config.start_seconds:g} seconds "
                         f"({str(error)[:200]}). Start it again, or raise tracking.start_seconds."
                     ) from error
@@ -252,13 +281,24 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
                 # made by another process a moment ago
                 found = client.get_experiment_by_name(name)
     except MlflowException as error:
-        raise TrackingUnavailable(
-            f"the tracking store at {hide_password(uri)} does not give access to experiment '{name}': {error}. If it "
-            "asks for a login, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-        ) from error
+        raise _no_access(uri, name, error) from error
     if found is None or found.lifecycle_stage != "active":
         raise ExperimentError(
             f"experiment '{name}' was deleted from {hide_password(uri)}. Restore it (mlflow experiments restore) or "
             "choose another name with tracking.experiment."
         )
     return str(found.experiment_id)
+
+
+def _no_access(uri: str, experiment: str, error: MlflowException) -> TrackingUnavailable:
+    shown = hide_password(uri)
+    if error.error_code in LOGIN_ERRORS:
+        given = [name for name in LOGIN_VARIABLES if os.environ.get(name)]
+        return LoginRefused(
+            f"the MLflow server at {shown} does not let us in ({error.error_code}) with "
+            f"{' and '.join(given) or 'no login'}. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+            f"MLFLOW_TRACKING_TOKEN, to one that may use experiment '{experiment}'; on Kubernetes they come from the "
+            "Secret heldout-mlflow."
+        )
+    kind = TrackingAway if is_server(uri) else TrackingUnavailable
+    return kind(f"the tracking store at {shown} does not give access to experiment '{experiment}': {error}.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from heldout.config.tracking import DATABASE_FILE, SQLITE_PREFIX, URI_VARIABLE, address_problem, chosen_address
-from heldout.tracking.errors import TrackingAddressError, TrackingUnavailable
+from heldout.tracking.errors import TrackingAddressError, TrackingAway, TrackingUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,7 +104,8 @@ def probe(uri: str) -> None:
     """Asks an MLflow server whether it is there.
 
     Raises:
-        TrackingUnavailable: nothing answers at the address, or something that is no MLflow server.
+        TrackingAway: nothing answers at the address.
+        TrackingUnavailable: what answers is no MLflow server.
     """
     import requests
 
@@ -114,7 +115,7 @@ def probe(uri: str) -> None:
     try:
         answer = requests.get(f"{uri.rstrip('/')}/health", timeout=PROBE_SECONDS, verify=verify)
     except requests.RequestException as error:
-        raise TrackingUnavailable(
+        raise TrackingAway(
             f"the MLflow server at {shown} does not answer ({type(error).__name__}). Start it (mlflow server), correct "
             f"tracking.uri or {URI_VARIABLE}, or leave both out to use a local {DATABASE_FILE}."
         ) from error

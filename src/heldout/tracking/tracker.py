@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from heldout import pod
 from heldout.config.tracking import TrackingConfig
 from heldout.tracking import delivery
 from heldout.tracking.delivery import Delivery, is_refusal
@@ -205,8 +206,10 @@ class RunTracker:
         self._ended = True
         if self._sampler is not None:
             self._sampler.stop()
+        ended: str = status
         if error is not None:
             text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+            ended = f"{status}: {text}"
             self._outbox.put(delivery.tags({ERROR_TAG: shorten(text, MAX_TAG_LENGTH)}))
         if not self._keeps_status:
             self._outbox.put(delivery.status(status, time.time_ns() // 1_000_000))
@@ -214,13 +217,14 @@ class RunTracker:
         if complete:
             self._spool.remove()
         else:
-            log.warning(
-                "not everything of run %s could be sent to %s; it is kept in %s. Send it with: heldout sync",
-                self.run_id,
-                self.tracking_uri,
-                self._spool.directory,
+            missing = (
+                f"not everything of run {self.run_id} could be sent to {self.tracking_uri}; it is kept in "
+                f"{self._spool.directory}. Send it with: heldout sync"
             )
+            log.warning("%s", missing)
+            ended = f"{ended}; {missing}"
         self._spool.unlock()
+        pod.said_end(self.run_id, ended)
         return complete
 
     def __enter__(self) -> Self:

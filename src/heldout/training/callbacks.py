@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from heldout import pod
 from heldout.config.training import Keep, Mode, OptimizerConfig
 from heldout.models.groups import depth_groups
 from heldout.models.layers import BatchNorm
@@ -69,7 +70,8 @@ class History(Callback):
 
     def _say(self, epoch: int, epochs: int, measured: dict[str, dict[str, float]]) -> None:
         now = time.monotonic()
-        if now - self._last_line < SECONDS_PER_LINE and epoch not in (1, epochs):
+        # of a pod one looks at the log, for a sign of life
+        if not pod.in_job() and now - self._last_line < SECONDS_PER_LINE and epoch not in (1, epochs):
             return
         self._last_line = now
         train, validation = measured["train"], measured["validation"]

@@ -43,8 +43,7 @@ class Identity:
 
 def identify(config: TrainConfig, prepared: Prepared) -> Identity:
     """The identity of a training on prepared data."""
-    loaded = settings_of(config, "train")
-    content = {key: value for key, value in loaded.items() if key not in PLACES}
+    content = content_of(config)
     hashes = {
         "config": config_hash(content),
         "data": prepared.card.data_hash,
@@ -63,6 +62,11 @@ def identify(config: TrainConfig, prepared: Prepared) -> Identity:
             "heldout.kind": "configuration",
         },
     )
+
+
+def content_of(config: TrainConfig) -> dict[str, Any]:
+    """The settings of a training without the places where its results lie."""
+    return {key: value for key, value in settings_of(config, "train").items() if key not in PLACES}
 
 
 @cache

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from heldout.training.errors import AlreadyRunning
 STATE_ROOT = Path(".heldout/state")
 RUNS_FILE = "mlflow.json"
 LOOK_SECONDS = 0.5
+START_FILE = "start"
 
 
 class RunState:
@@ -77,6 +79,19 @@ class RunState:
         """The MLflow run that an earlier start began under this name."""
         value: str | None = self._runs().get(name)
         return value
+
+    def token(self, name: str) -> str:
+        """Names the run that this state has under `name`, before its id is known; the same until all is done.
+
+        A process that is killed between the creation of a run and the note of its id leaves a run that is found by it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / START_FILE
+        if not path.is_file():
+            partial = path.with_suffix(".partial")
+            partial.write_text(uuid.uuid4().hex, encoding="utf-8")
+            partial.replace(path)
+        return f"{path.read_text(encoding='utf-8')}/{name}"
 
     def remember_run(self, name: str, run_id: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -161,8 +161,8 @@ def _start(
         tags={**work.identity.tags, **tags},
         params=work.identity.content,
         system_metrics=system_metrics,
-        # the run of a trial is found again even when its process was killed before it could note its id
-        token=None if trial is None else f"{os.environ.get(PARENT_VARIABLE)}/{trial.number}/{key}",
+        # a run is found again even when its process was killed before it could note its id
+        token=state.token(key) if trial is None else f"{os.environ.get(PARENT_VARIABLE)}/{trial.number}/{key}",
     )
     try:
         tracker = start(resume_run_id=state.run_id(key))

@@ -7,10 +7,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from heldout import pod
 from heldout.config.stages import TrainConfig
 from heldout.config.tracking import URI_VARIABLE
 from heldout.tracking import RunTracker, Tracking, connect
 from heldout.tracking.remembered import remembered_run
+from heldout.tracking.runs import LOGIN_VARIABLES
 from heldout.tracking.store import resolve_uri
 from heldout.tracking.tracker import Status as RunStatus
 from heldout.training.trial import OUTCOME_TAG, TRIAL_TAG
@@ -18,8 +20,6 @@ from hydra_plugins.ray_tune_sweeper import Status, Sweep, Trial
 
 logger = logging.getLogger(__name__)
 
-# MLflow's own
-LOGIN_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 # MLflow knows no pruned runs: it is killed there, and the tag says why
 RUN_STATUS: dict[Status, RunStatus] = {
     Status.finished: "FINISHED",
@@ -31,9 +31,12 @@ RUN_STATUS: dict[Status, RunStatus] = {
 
 
 def tracking_environment(config: TrainConfig) -> dict[str, str]:
-    """The variables by which a process elsewhere, or one that was started with others, finds this tracking store."""
+    """The variables by which a process elsewhere, or one that was started with others, finds this tracking store.
+
+    And, in a Job on Kubernetes, what its runs are to be tagged with.
+    """
     logins = {name: os.environ[name] for name in LOGIN_VARIABLES if name in os.environ}
-    return {**logins, URI_VARIABLE: resolve_uri(config.tracking.uri, Path.cwd())}
+    return {**logins, **pod.shared_variables(), URI_VARIABLE: resolve_uri(config.tracking.uri, Path.cwd())}
 
 
 class SweepParent:
