@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from heldout import warm
+from heldout.app import noted
 from heldout.config.snapshot import write_snapshots
 from heldout.errors import UserError, complain
 
@@ -13,5 +14,5 @@ if __name__ == "__main__":
     try:
         count = write_snapshots(Path("snapshots"))
     except UserError as error:
-        sys.exit(complain(error))
+        sys.exit(noted(complain(error)))
     sys.stdout.write(f"{count} configs composed\n")

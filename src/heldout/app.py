@@ -17,15 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from heldout import warm
-from heldout.errors import RUNS_FAILED, SIGNALLED, Disrupted, UserError, complain
+from heldout import pod, warm
+from heldout.errors import FAILED, RUNS_FAILED, SIGNALLED, Disrupted, UserError, complain, no_space, say
 from heldout.logs import configure_logging
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SNAPSHOT_FLAG = "--snapshot"
 # names a file: where it is, `heldout repro` was stopped, and no further stage begins
 STOPPED_VARIABLE = "HELDOUT_STOPPED"
+# names a file into which a stage writes its exit code, where that is not 0: DVC tells nobody
+CODE_VARIABLE = "HELDOUT_STAGE_CODE"
 # combinations can be endless; they are checked up to here
 MAX_CHECKED_COMBINATIONS = 64
 
@@ -58,6 +63,7 @@ STAGES = {
         Stage("report", "heldout.stages.report:run"),
         Stage("study", "heldout.stages.study:run", heavy=True),
         Stage("explain", "heldout.stages.explain:run", heavy=True),
+        Stage("predict", "heldout.stages.predict:run", writes_to_output_dir=True, heavy=True),
     )
 }
 
@@ -65,8 +71,8 @@ STAGES = {
 def main(stage_name: str, argv: Sequence[str] | None = None) -> int:
     """Runs a stage with Hydra overrides or `--snapshot FILE`; returns its exit code.
 
-    0: done. 2: a mistake of the user's, said in one message on standard error. 75: something that is needed was lost,
-    and the same command goes on. 128 + a signal: ended by it. Anything else: a failure.
+    0: done. 2: a mistake of the user's, said in one message on standard error. 3: every run failed. 75: something
+    that is needed was lost, and the same command goes on. 128 + a signal: ended by it. Anything else: a failure.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     stage = STAGES[stage_name]
@@ -75,13 +81,26 @@ def main(stage_name: str, argv: Sequence[str] | None = None) -> int:
     run = _run_snapshot if SNAPSHOT_FLAG in arguments else _run_hydra
     try:
         with _terminable():
-            return run(stage, arguments)
+            return noted(run(stage, arguments))
     except UserError as error:
-        return complain(error)
+        return noted(complain(error))
     except KeyboardInterrupt as interruption:
         number = signal.SIGTERM if isinstance(interruption, _Terminated) else signal.SIGINT
         sys.stderr.write(f"heldout: stopped by signal {number}; the same command goes on from what was finished\n")
         return SIGNALLED + number
+    except Exception as error:
+        if (message := no_space(error)) is not None:
+            say(message)
+            return noted(FAILED)
+        pod.leave_word(f"{type(error).__name__}: {error}")
+        raise
+
+
+def noted(code: int) -> int:
+    """The exit code of a stage, written down for `heldout repro`, which DVC would not tell."""
+    if code and (file := os.environ.get(CODE_VARIABLE)):
+        Path(file).write_text(str(code), encoding="utf-8")
+    return code
 
 
 class _Terminated(KeyboardInterrupt):
@@ -123,7 +142,6 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
     import hydra
     from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
-    from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
     from heldout.config.compose import HYDRA_VERSION_BASE, conf_dir, to_stage
@@ -134,7 +152,7 @@ def _run_hydra(stage: Stage, arguments: list[str]) -> int:
         sys.stdout.write(_help(stage, parsed.overrides))
         return 0
     if not (parsed.hydra_help or parsed.shell_completion):
-        _precheck(stage, parsed.overrides, parsed.multirun, complete=parsed.cfg is None)
+        precheck(stage, parsed.overrides, parsed.multirun, complete=parsed.cfg is None)
         if parsed.multirun:
             arguments = _without_globs(arguments)
     if stage.heavy and not parsed.cfg:
@@ -251,13 +269,23 @@ def _help(stage: Stage, overrides: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _precheck(stage: Stage, overrides: list[str], multirun: bool, complete: bool) -> None:
-    # before Hydra makes a folder, so that a mistake leaves nothing behind
+def precheck(
+    stage: Stage, overrides: list[str], multirun: bool, complete: bool, files_here: bool = True
+) -> list[DictConfig]:
+    """Checks overrides before Hydra makes a folder, so that a mistake leaves nothing behind.
+
+    Returns the configs they make: one, or of a multirun one for each combination, the first of them at least.
+
+    Raises:
+        ConfigError: with the key, what was given and what was expected.
+    """
     from heldout.config.compose import compose_stage, hydra_session
 
     with hydra_session():
-        for combination in _combinations(overrides) if multirun else [overrides]:
-            compose_stage(stage.name, [o for o in combination if not _of_hydra(o)], complete)
+        return [
+            compose_stage(stage.name, [o for o in combination if not _of_hydra(o)], complete, files_here)
+            for combination in (_combinations(overrides) if multirun else [overrides])
+        ]
 
 
 def _of_hydra(override: str) -> bool:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from heldout import __version__, app, warm
-from heldout.errors import UserError, complain
+from heldout.errors import SIGNALLED, UserError, complain
 from heldout.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ stages, each with Hydra overrides (heldout train --help lists them):
   report      one HTML page from comparisons
   study       all trainings that one question needs, their figure and page
   explain     what a network's answers rest on, and whether that depends on what it has learned
+  predict     what a trained model says of a file, or of prepared data
 """
 
 
@@ -44,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in app.STAGES:
         return app.main(arguments[0], arguments[1:])
     options, rest = _parser().parse_known_args(arguments)
-    if rest and options.command != "repro":
-        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    unknown = [word for word in rest if options.command != "job" or word.startswith("-")]
+    if unknown and options.command != "repro":
+        _parser().error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(options.run(options, rest))
     except UserError as error:
@@ -69,6 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="recompute the hashes of a run and say what differs")
     verify.add_argument("record", metavar="RUN", help="folder of a record, or an MLflow run id")
     verify.set_defaults(run=_verify)
+    pipeline = commands.add_parser("pipeline", help="repro in a working copy, with the DVC remote: as a job does it")
+    pipeline.add_argument("targets", nargs="*", metavar="profile=NAME|STAGE", help="by default all of conf/matrix.yaml")
+    pipeline.set_defaults(run=_pipeline)
+    job = commands.add_parser("job", help="print a Kubernetes Job: heldout job train model=cnn | kubectl create -f -")
+    job.add_argument("kind", help="a folder of k8s/jobs: train, pipeline, sweep, predict")
+    job.add_argument("-m", "--multirun", action="store_true", help="every combination of values given with commas")
+    job.add_argument("--name", help="of the Job; by default KIND-MODEL-DATA and something random")
+    job.add_argument("--image", help="by default that of k8s/components/image")
+    job.add_argument("--namespace", help="by default that of the kustomization")
+    job.set_defaults(run=_job)
     sync = commands.add_parser("sync", help="send to MLflow what it could not take when a run ended")
     sync.set_defaults(run=_sync)
     return parser
@@ -78,9 +90,15 @@ def _repro(options: argparse.Namespace, rest: list[str]) -> int:
     # the stages say `python`: it must be this one, also where no environment is activated
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     with warm.server() as address, tempfile.TemporaryDirectory(prefix="heldout-") as folder:
-        stopped = Path(folder) / "stopped"
-        environment = {**os.environ, "PATH": path, **address, app.STOPPED_VARIABLE: str(stopped)}
-        code = _call([sys.executable, "-m", "dvc", "repro", *rest], environment, stopped)
+        stopped, failed = Path(folder) / "stopped", Path(folder) / "code"
+        notes = {app.STOPPED_VARIABLE: str(stopped), app.CODE_VARIABLE: str(failed)}
+        code = _call(
+            [sys.executable, "-m", "dvc", "repro", *rest], {**os.environ, "PATH": path, **address, **notes}, stopped
+        )
+        if code:
+            # DVC has one code for all
+            said = next((int(note.read_text() or 0) for note in (stopped, failed) if note.is_file()), 0)
+            code = said or code
     if code:
         sys.stderr.write("\nheldout: stopped before the end; the same command goes on from here.\n")
     elif REPORT.is_file():
@@ -100,10 +118,10 @@ def _call(command: list[str], environment: dict[str, str], stopped: Path) -> int
     def interrupt(number: int, _: FrameType | None) -> None:
         # a terminal sends SIGINT to all processes itself; DVC does not hear it while a stage runs, and goes on when
         # that stage ends well nevertheless
-        stopped.touch()
+        stopped.write_text(str(SIGNALLED + number))
 
     def terminate(number: int, _: FrameType | None) -> None:
-        stopped.touch()
+        stopped.write_text(str(SIGNALLED + number))
         for process in running:
             # by SIGTERM it would leave its locks and the process of its stage behind; before its stage ends, as it
             # ignores this while one runs, and would take it badly at its own end
@@ -173,6 +191,23 @@ def _verify(options: argparse.Namespace, rest: list[str]) -> int:
     if not differences:
         sys.stdout.write("config, data, code and model are those of the run\n")
     return 1 if differences else 0
+
+
+def _pipeline(options: argparse.Namespace, rest: list[str]) -> int:
+    from heldout.jobs.pipeline import run_pipeline
+
+    return run_pipeline(options.targets)
+
+
+def _job(options: argparse.Namespace, rest: list[str]) -> int:
+    from heldout.jobs.render import Wanted, render
+
+    wanted = Wanted(options.kind, rest, options.multirun, options.name, options.image, options.namespace)
+    job = render(wanted)
+    if job.warning:
+        sys.stderr.write(f"heldout: {job.warning}\n")
+    sys.stdout.write(job.text)
+    return 0
 
 
 def _sync(options: argparse.Namespace, rest: list[str]) -> int:

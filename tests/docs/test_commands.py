@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -22,6 +23,11 @@ MAKE_TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding
 
 def check(command: list[str]) -> None:
     """Raises, or exits, where the command would refuse its arguments."""
+    if "|" in command:
+        first = command.index("|")
+        check(command[:first])
+        check(command[first + 1 :])
+        return
     if "=" in command[0]:
         return
     program, *arguments = command
@@ -36,6 +42,8 @@ def check(command: list[str]) -> None:
         from dvc.cli import parse_args
 
         parse_args(arguments)
+    elif program == "kubectl":
+        check_kubectl(arguments)
     elif program == "mlflow":
         from click import Context
         from mlflow.cli import cli as mlflow
@@ -66,9 +74,18 @@ def check_heldout(arguments: list[str]) -> None:
         assert f"    {arguments[0]} " in cli._parser().format_help()
     else:
         options, rest = cli._parser().parse_known_args(arguments)
-        assert not rest or options.command == "repro"
+        assert not rest or options.command in ("repro", "job")
+        if options.command == "job":
+            assert (ROOT / "k8s" / "jobs" / options.kind).is_dir()
+            assert not shutil.which("kubectl") or cli.main(["job", *arguments[1:]]) == 0
         if options.command == "profile":
             assert (ROOT / "conf" / "matrix" / f"{options.name}.yaml").is_file()
+
+
+def check_kubectl(arguments: list[str]) -> None:
+    """That a kustomization is there; what else kubectl takes, tests on a cluster show."""
+    for flag, value in itertools.pairwise(arguments):
+        assert flag != "-k" or (ROOT / value / "kustomization.yaml").is_file(), f"{value} is no kustomization"
 
 
 def check_stage(stage: str, arguments: list[str]) -> None:
@@ -76,7 +93,7 @@ def check_stage(stage: str, arguments: list[str]) -> None:
 
     parsed = get_args_parser().parse_args(arguments)
     shown_only = parsed.help or parsed.cfg is not None or not parsed.overrides
-    app._precheck(app.STAGES[stage], parsed.overrides, parsed.multirun, complete=not shown_only)
+    app.precheck(app.STAGES[stage], parsed.overrides, parsed.multirun, complete=not shown_only)
 
 
 @pytest.fixture

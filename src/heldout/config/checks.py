@@ -157,8 +157,11 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check(config: Any) -> list[str]:
-    """Every reason why a typed config cannot be run; an empty list when there is none."""
+def check(config: Any, files_here: bool = True) -> list[str]:
+    """Every reason why a typed config cannot be run; an empty list when there is none.
+
+    files_here: whether it is to run on this machine, so that the user's files have to be here.
+    """
     problems = list(_out_of_range(config, ""))
     data = getattr(config, "data", None)
     if isinstance(data, DataConfig):
@@ -168,7 +171,7 @@ def check(config: Any) -> list[str]:
         if isinstance(mel := getattr(data, "mel", None), MelConfig):
             problems += _mel(mel)
         if isinstance(data, FileData):
-            problems += _files(data)
+            problems += _files(data, files_here)
     tracking = getattr(config, "tracking", None)
     if isinstance(tracking, TrackingConfig) and (problem := address_problem(tracking.uri)):
         problems.append(problem)
@@ -240,7 +243,7 @@ def _mel(mel: MelConfig) -> Iterator[str]:
         )
 
 
-def _files(data: FileData) -> Iterator[str]:
+def _files(data: FileData, files_here: bool) -> Iterator[str]:
     if _needs_column(data) and not data.split.column:
         yield (
             f"data.split.method={data.split.method.name} needs data.split.column, the column that holds the "
@@ -251,6 +254,8 @@ def _files(data: FileData) -> Iterator[str]:
         if given is None or (isinstance(data, FilesData) and Path(given).is_dir()):
             continue
         if not Path(given).is_file():
+            if not files_here:
+                continue
             yield f"data.{key}={given}: there is no such {_expected(data)}."
         elif Path(given).suffix in (".csv", ".tsv", ".txt"):
             yield from _header(data, Path(given))

@@ -18,11 +18,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from heldout.config import store
 from heldout.config.checks import check
+from heldout.config.data import DataConfig
 from heldout.config.errors import ConfigError, explain, unknown_key
 from heldout.config.model import ModelConfig
 
 HYDRA_VERSION_BASE = "1.3"
 SCHEMA_KEY = "schema"
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def conf_dir() -> Path:
@@ -32,14 +34,19 @@ def conf_dir() -> Path:
         ConfigError: none of them is there.
     """
     given = os.environ.get("HELDOUT_CONF")
-    checkout = Path(__file__).resolve().parents[3]
-    for candidate in [Path(given)] if given else [Path("conf"), checkout / "conf"]:
+    for candidate in [Path(given)] if given else [Path("conf"), CHECKOUT / "conf"]:
         if (candidate / "train.yaml").is_file():
             return candidate.resolve()
     raise ConfigError(
         f"no folder of configs: expected '{given or 'conf'}' to hold train.yaml; "
         "run from the project's folder or set HELDOUT_CONF."
     )
+
+
+def project_path(name: str) -> Path:
+    """A file or folder of the project: beside the folder of configs, else in the source checkout; it need not exist."""
+    beside = conf_dir().parent / name
+    return beside if beside.exists() else CHECKOUT / name
 
 
 @contextmanager
@@ -54,10 +61,11 @@ def hydra_session() -> Iterator[None]:
         GlobalHydra.instance().clear()
 
 
-def compose_stage(stage: str, overrides: Sequence[str], complete: bool = True) -> DictConfig:
+def compose_stage(stage: str, overrides: Sequence[str], complete: bool = True, files_here: bool = True) -> DictConfig:
     """The config of a stage, typed by its schema and checked. Needs `hydra_session`.
 
-    With `complete=False` values may still be missing, and nothing beyond types is checked: for showing it.
+    With `complete=False` values may still be missing, and nothing beyond types is checked: for showing it. With
+    `files_here=False` it is to run elsewhere, where the user's files are.
 
     Raises:
         ConfigError: with the key, what was given and what was expected.
@@ -65,13 +73,13 @@ def compose_stage(stage: str, overrides: Sequence[str], complete: bool = True) -
     try:
         config = compose(stage, overrides=list(overrides))
         if complete:
-            to_stage(config)
+            to_stage(config, files_here)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         raise explain(error) from error
     return config
 
 
-def to_stage(config: DictConfig) -> Any:
+def to_stage(config: DictConfig, files_here: bool = True) -> Any:
     """The dataclass of a composed config.
 
     Raises:
@@ -82,7 +90,7 @@ def to_stage(config: DictConfig) -> Any:
         typed = OmegaConf.to_object(config)
     except (OmegaConfBaseException, ValueError) as error:
         raise explain(error) from error
-    problems = check(typed)
+    problems = check(typed, files_here)
     if problems:
         raise ConfigError("\n".join(problems))
     return typed
@@ -134,14 +142,29 @@ def load_model_config(path: Path) -> ModelConfig:
     Raises:
         ConfigError: as `load`.
     """
-    schema, content = _read(path, "train")
-    try:
-        node = OmegaConf.structured(store.GROUPS["model"][schema["model"]])
-        model = OmegaConf.to_object(OmegaConf.merge(node, content["model"]))
-    except (OmegaConfBaseException, KeyError) as error:
-        raise explain(error) from error
+    model = _load_group(path, "model")
     assert isinstance(model, ModelConfig)
     return model
+
+
+def load_data_config(path: Path) -> DataConfig:
+    """The `data` part, likewise; whether its files are still there is not asked.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    data = _load_group(path, "data")
+    assert isinstance(data, DataConfig)
+    return data
+
+
+def _load_group(path: Path, group: str) -> Any:
+    schema, content = _read(path, "train")
+    try:
+        node = OmegaConf.structured(store.GROUPS[group][schema[group]])
+        return OmegaConf.to_object(OmegaConf.merge(node, content[group]))
+    except (OmegaConfBaseException, KeyError) as error:
+        raise explain(error) from error
 
 
 def _read(path: Path, stage: str) -> tuple[dict[str, str], dict[str, Any]]:

@@ -23,6 +23,7 @@ from heldout.config.data import (
 )
 from heldout.config.explain import ExplainConfig
 from heldout.config.model import FAMILIES
+from heldout.config.predict import PredictConfig
 from heldout.config.stages import (
     CompareConfig,
     EvaluateConfig,
@@ -59,6 +60,7 @@ STAGES: dict[str, type] = {
     "report": ReportConfig,
     "study": StudyRunConfig,
     "explain": ExplainConfig,
+    "predict": PredictConfig,
 }
 
 # every schema a group file may name in its defaults list as `schema_<name>`

@@ -13,35 +13,35 @@ CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 PARQUET = (".parquet", ".pq")
 
 
-def read_table(path: Path, config: FileData) -> pa.Table:
-    """All columns of a file by its suffix.
+def read_table(path: Path, config: FileData, key: str = "data.path") -> pa.Table:
+    """All columns of a file by its suffix; `key` names it in messages.
 
     Raises:
         FileUnreadable: absent, empty, malformed, in another encoding, or in a format that is not read.
     """
     if not path.is_file():
         raise FileUnreadable(
-            f"data.path={path}: there is no such file (looked in {Path.cwd()}); expected a csv or parquet file."
+            f"{key}={path}: there is no such file (looked in {Path.cwd()}); expected a csv or parquet file."
         )
     if path.stat().st_size == 0:
-        raise FileUnreadable(f"data.path={path}: the file is empty; expected a header and rows.")
+        raise FileUnreadable(f"{key}={path}: the file is empty; expected a header and rows.")
     name = path.name.lower()
     if name.endswith(CSV):
-        table = _read_csv(path, config)
+        table = _read_csv(path, config, key)
     elif name.endswith(PARQUET):
-        table = _read_parquet(path)
+        table = _read_parquet(path, key)
     else:
         raise FileUnreadable(
-            f"data.path={path}: expected a file that ends in one of {', '.join(CSV + PARQUET)}, got '{path.suffix}'."
+            f"{key}={path}: expected a file that ends in one of {', '.join(CSV + PARQUET)}, got '{path.suffix}'."
         )
     if table.num_rows == 0:
-        raise FileUnreadable(f"data.path={path}: the file has a header and no rows; expected rows.")
+        raise FileUnreadable(f"{key}={path}: the file has a header and no rows; expected rows.")
     if repeated := sorted({one for one in table.column_names if table.column_names.count(one) > 1}):
-        raise FileUnreadable(f"data.path={path}: the columns {shown(repeated)} occur twice; expected different names.")
+        raise FileUnreadable(f"{key}={path}: the columns {shown(repeated)} occur twice; expected different names.")
     return table
 
 
-def _read_csv(path: Path, config: FileData) -> pa.Table:
+def _read_csv(path: Path, config: FileData, key: str) -> pa.Table:
     from pyarrow import csv
 
     # ids and labels stay as they are written: 007 is not 7
@@ -57,34 +57,39 @@ def _read_csv(path: Path, config: FileData) -> pa.Table:
         names = table.column_names
     except LookupError:
         raise FileUnreadable(
-            f"data.encoding={config.encoding}: there is no such encoding; expected for example utf-8 or latin-1."
+            f"{_beside(key)}encoding={config.encoding}: there is no such encoding; expected for example utf-8 or "
+            "latin-1."
         ) from None
     except UnicodeError as error:
-        raise _wrong_encoding(path, config, str(error)) from None
+        raise _wrong_encoding(path, config, key, str(error)) from None
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
-            raise _wrong_encoding(path, config, str(error)) from None
+            raise _wrong_encoding(path, config, key, str(error)) from None
         raise FileUnreadable(
-            f"data.path={path} is not a well-formed csv file with separator '{config.separator}': {error}"
+            f"{key}={path} is not a well-formed csv file with separator '{config.separator}': {error}"
         ) from None
     if undecoded := [name for name, kind in zip(names, table.schema.types, strict=True) if pa.types.is_binary(kind)]:
-        raise _wrong_encoding(path, config, f"in column {shown(undecoded)}")
+        raise _wrong_encoding(path, config, key, f"in column {shown(undecoded)}")
     return table
 
 
-def _wrong_encoding(path: Path, config: FileData, detail: str) -> FileUnreadable:
+def _beside(key: str) -> str:
+    return key.removesuffix("path")
+
+
+def _wrong_encoding(path: Path, config: FileData, key: str, detail: str) -> FileUnreadable:
     return FileUnreadable(
-        f"data.path={path} cannot be decoded as data.encoding={config.encoding} ({detail}); expected the encoding the "
-        "file was written in, for example latin-1."
+        f"{key}={path} cannot be decoded as {_beside(key)}encoding={config.encoding} ({detail}); expected the "
+        "encoding the file was written in, for example latin-1."
     )
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _read_parquet(path: Path, key: str) -> pa.Table:
     from pyarrow import parquet
 
     try:
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise FileUnreadable(f"data.path={path} is not a readable parquet file: {error}") from None
+        raise FileUnreadable(f"{key}={path} is not a readable parquet file: {error}") from None
     # an index that pandas stored is no column of the user's
     return table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")])

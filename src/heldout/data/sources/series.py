@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,19 @@ def load(config: DataConfig) -> RawData:
     )
 
 
+def read_series(path: Path, config: SeriesData) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Ids [n] and inputs of the series in a file like that of `config`, with or without their classes.
+
+    Raises:
+        FileUnreadable, ColumnMissing, ColumnUnusable, NotFinite: see there.
+    """
+    part = _read(path, config) if path.suffix.lower() == TS else _read_unlabelled(path, config)
+    ids = _ids(part, config, "series")
+    return ids, stack(
+        path, [_complete(one, name, config) for one, name in zip(part.series, ids, strict=True)], list(ids)
+    )
+
+
 def _prefixes(paths: list[Path]) -> list[str]:
     return ["series"] if len(paths) == 1 else ["train", "test"]
 
@@ -96,6 +109,19 @@ def _read(path: Path, config: SeriesData) -> _Part:
     return read(table, values, config, by)
 
 
+def _read_unlabelled(path: Path, config: SeriesData) -> _Part:
+    table = read_table(path, config, key="path")
+    named = {"data.id": config.id if config.layout is SeriesLayout.long else None, "data.time": config.time}
+    _labels.check_named(table, named | {f"data.values={name}": name for name in config.values}, config)
+    other = {config.target, config.id, config.time, config.split.column}
+    values = list(config.values) or [name for name in table.column_names if name not in other]
+    if not values:
+        raise ColumnUnusable(f"{path} has no column left that holds values; its columns: {shown(table.column_names)}.")
+    read = _long if config.layout is SeriesLayout.long else _wide
+    # classes, where the file has some, play no part
+    return read(table, values, replace(config, target=""), None)
+
+
 def _wide(table: pa.Table, values: list[str], config: SeriesData, by: str | None) -> _Part:
     """A row a series of one channel; cells without a value at the end of a row are no steps."""
     numbers = np.stack([column_numbers(table[name], name) for name in values], axis=1)
@@ -120,7 +146,7 @@ def _long(table: pa.Table, values: list[str], config: SeriesData, by: str | None
     series = [numbers[:, rows] for rows in np.split(order, ends[:-1])]
     keys = {"data.target": config.target, "data.split.column": by}
     for key, name in keys.items():
-        if name is not None:
+        if name:
             _check_constant(_labels.complete_text(table, name, key), first[row_of], names, f"{key}={name}")
     return _Part(series, table.take(from_numpy(first)))
 

@@ -1,0 +1,145 @@
+"""Examples to predict: rows of a file of the user's, or a split of prepared data, as models read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from heldout.config.compose import load_data_config
+from heldout.config.data import FileData, SeriesData, TableData, TextFilesData
+from heldout.config.predict import PredictConfig
+from heldout.data.card import Card
+from heldout.data.columns import column_numbers, column_text, encode_table
+from heldout.data.errors import DataError, shown
+from heldout.data.sources._files import read_table
+from heldout.data.store import read_split
+from heldout.predict.errors import DoesNotFit
+from heldout.predict.model import TrainedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Examples:
+    """ids: text [n]; inputs: by name, [n, ...], as the card states them."""
+
+    ids: np.ndarray
+    inputs: dict[str, np.ndarray]
+
+
+def examples_of(config: PredictConfig, model: TrainedModel) -> Examples:
+    """What the config names.
+
+    Raises:
+        DoesNotFit: it is not of the form that the model was trained on; the message says all that is wrong.
+        DataError: it cannot be read.
+    """
+    if config.path is None:
+        return _prepared(config, model)
+    data = load_data_config(model.config_file)
+    card, path = model.card, Path(config.path)
+    if isinstance(data, SeriesData):
+        return _series(path, replace(data, path=config.path, test_path=None, id=config.id or data.id), card)
+    if not card.columns and not card.tokenizer:
+        raise DoesNotFit(
+            f"path={path}: the model was trained on {card.name}, of the modality {card.modality}, which no csv or "
+            "parquet file holds. Leave path out, for a split of the data it was trained on, or give other prepared "
+            "data of the same kind as prepared=FOLDER."
+        )
+    table = read_table(path, _reader(config), key="path")
+    ids = _ids(table, config)
+    if card.tokenizer:
+        column = data.text if isinstance(data, TextFilesData) and data.text in table.column_names else "text"
+        if problems := list(_missing([column], table)):
+            raise _does_not_fit(path, card, problems, [f"{column} (text)"])
+        texts = [text or "" for text in column_text(table[column], column).to_pylist()]
+        return Examples(ids, model.predictor.encoded(texts))
+    if problems := [*_missing([one["name"] for one in card.columns], table), *_unreadable(card, table)]:
+        kinds = {"numeric": "number", "categorical": "category"}
+        raise _does_not_fit(path, card, problems, [f"{one['name']} ({kinds[one['kind']]})" for one in card.columns])
+    return Examples(ids, encode_table(table, card))
+
+
+def _prepared(config: PredictConfig, model: TrainedModel) -> Examples:
+    folder = Path(config.prepared) if config.prepared else model.data
+    if folder is None or not folder.is_dir():
+        raise DoesNotFit(
+            f"the data that the model was trained on are not {'named' if folder is None else f'in {folder}'} here; "
+            "expected path=FILE, or prepared=FOLDER with prepared data."
+        )
+    card = Card.load(folder)
+    card.verify(folder)
+    if card.data_hash != model.card.data_hash:
+        raise DoesNotFit(
+            f"the model was trained on data {model.card.data_hash[:12]}..., {folder} holds {card.data_hash[:12]}...; "
+            "expected the same, as categories and words may have other codes there. Give the rows as path=FILE."
+        )
+    split = read_split(folder, config.split.value)
+    return Examples(split.ids, split.inputs)
+
+
+def _series(path: Path, data: SeriesData, card: Card) -> Examples:
+    from heldout.data.sources.series import read_series
+
+    ids, inputs = read_series(path, data)
+    channels, steps = card.input_shape
+    found = inputs["x"]
+    length = inputs.get("length", np.full(len(found), found.shape[2], np.int32))
+    varying = "length" in card.inputs
+    if found.shape[1] != channels or found.shape[2] > steps or (not varying and (length != steps).any()):
+        raise DoesNotFit(
+            f"path={path} holds series of {found.shape[1]} channels and {length.min()} to {length.max()} steps; the "
+            f"model was trained on {channels} channels and {'at most ' if varying else ''}{steps} steps; expected the "
+            "same."
+        )
+    x = np.zeros((len(found), channels, steps), np.float32)
+    x[:, :, : found.shape[2]] = found
+    return Examples(ids, {"x": x, "length": length} if varying else {"x": x})
+
+
+def _reader(config: PredictConfig) -> FileData:
+    return TableData(
+        name="", path=str(config.path), target="", id=config.id, separator=config.separator, encoding=config.encoding
+    )
+
+
+def _ids(table: pa.Table, config: PredictConfig) -> np.ndarray:
+    if config.id is None:
+        return np.array([str(row) for row in range(1, table.num_rows + 1)])
+    if config.id not in table.column_names:
+        raise DoesNotFit(
+            f"id={config.id}: there is no such column in {config.path}; it has {shown(table.column_names)}."
+        )
+    return np.array(["" if one is None else one for one in column_text(table[config.id], config.id).to_pylist()])
+
+
+def _missing(names: list[str], table: pa.Table) -> Iterator[str]:
+    if missing := [name for name in names if name not in table.column_names]:
+        yield f"the columns {shown(missing)} are missing"
+
+
+def _unreadable(card: Card, table: pa.Table) -> Iterator[str]:
+    for column in card.columns:
+        name = column["name"]
+        if name not in table.column_names:
+            continue
+        try:
+            if column["kind"] == "numeric":
+                column_numbers(table[name], name)
+            else:
+                column_text(table[name], name)
+        except DataError as error:
+            # its first sentence; how to mend it in `data.columns` does not help here
+            yield str(error).partition(";")[0].partition(". ")[0]
+
+
+def _does_not_fit(path: Path, card: Card, problems: list[str], expected: list[str]) -> DoesNotFit:
+    return DoesNotFit(
+        f"path={path} does not fit the model, which was trained on {card.name}: {'; '.join(problems)}. Expected the "
+        f"columns {', '.join(expected)}; others are left aside."
+    )

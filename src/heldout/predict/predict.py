@@ -1,0 +1,68 @@
+"""Predictions of a trained model, as a file and an artifact of a run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from heldout.config.predict import PredictConfig
+from heldout.predict.inputs import examples_of
+from heldout.predict.model import TrainedModel, trained_model
+from heldout.tracking import connect
+
+logger = logging.getLogger(__name__)
+
+FILE = "predictions.parquet"
+KIND = "prediction"
+# columns of classes are named after it
+PROBABILITY = "probability."
+
+
+def predict(config: PredictConfig) -> Path:
+    """Writes predictions.parquet, a row an example: `id`, `prediction`, and a column `probability.CLASS` a class.
+
+    Raises:
+        UserError: the model, the examples or the tracking store cannot be used; nothing is written then.
+    """
+    if config.out is None:
+        raise ValueError("config.out is not set; expected the folder for the predictions")
+    tracking = connect(config.tracking)
+    with trained_model(config.run, config.tracking.uri) as model:
+        examples = examples_of(config, model)
+        table = _table(model, examples.ids, examples.inputs)
+        out = Path(config.out) / FILE
+        _write(out, table)
+        params = {"run": config.run, "path": config.path, "prepared": config.prepared, "id": config.id}
+        params |= {} if config.path else {"split": config.split.name}
+        tags = {"heldout.kind": KIND, "heldout.data": model.card.name}
+        tags |= {"heldout.model_run": model.run_id} if model.run_id else {}
+        with tracking.start_run(f"predict {model.card.name}", tags=tags, params=params, system_metrics=False) as run:
+            run.log_metrics({"examples": float(table.num_rows)}, 0)
+            run.log_artifact(out)
+    logger.info("%d examples predicted, in %s", table.num_rows, out)
+    return out
+
+
+def _table(model: TrainedModel, ids: np.ndarray, inputs: dict[str, np.ndarray]) -> pa.Table:
+    predicted = model.predictor.predict_encoded(inputs)
+    columns: dict[str, pa.Array] = {"id": pa.array(ids.tolist(), pa.string())}
+    if not model.card.classes:
+        return pa.table({**columns, "prediction": pa.array(predicted["prediction"].to_numpy(), pa.float64())})
+    probabilities = predicted.to_numpy()
+    classes = np.array(model.card.classes)
+    columns["prediction"] = pa.array(classes[probabilities.argmax(axis=1)].tolist(), pa.string())
+    for number, name in enumerate(model.card.classes):
+        columns[f"{PROBABILITY}{name}"] = pa.array(probabilities[:, number], pa.float32())
+    return pa.table(columns)
+
+
+def _write(file: Path, table: pa.Table) -> None:
+    from pyarrow import parquet
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    parquet.write_table(table, partial)
+    partial.replace(file)
