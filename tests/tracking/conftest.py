@@ -63,6 +63,13 @@ class Server:
             self.helper.ask("start")
         self._state = "running"
 
+    def guard(self) -> None:
+        """Makes it run, stopped before, with a login."""
+        if self._state != "stopped":
+            self.kill()
+        self.helper.ask("guard", str(self.folder))
+        self._state = "running"
+
     def kill(self) -> None:
         self.helper.ask("kill")
         self._state = "stopped"

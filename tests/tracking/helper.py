@@ -1,8 +1,8 @@
 """A process with MLflow imported, that forks what tests want started within a moment.
 
 Commands come on standard input, a line each, and each is answered by a line: `start`, `kill`, `freeze` and `thaw` an
-MLflow server; `first-use FOLDER` begins a run in each of four processes at once. The server is what `mlflow server`
-runs: uvicorn with MLflow's application.
+MLflow server; `guard FOLDER` starts one that asks for a login; `first-use FOLDER` begins a run in each of four
+processes at once. The server is what `mlflow server` runs: uvicorn with MLflow's application.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PROCESSES = 4
+ADMIN_PASSWORD = "long-enough-for-a-test"
 PRELOADED = ("uvicorn", "mlflow.server.fastapi_app", "mlflow.store.tracking.sqlalchemy_store")
 
 
@@ -29,6 +30,12 @@ class Helper:
         # bound here, so that the socket listens before the answer
         listener = socket.create_server(("127.0.0.1", self._port))
         self._child = fork(lambda: serve(listener))
+        listener.close()
+        return 0
+
+    def guard(self, folder: str) -> int:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        self._child = fork(lambda: serve_guarded(listener, Path(folder)))
         listener.close()
         return 0
 
@@ -70,6 +77,28 @@ def serve(listener: socket.socket) -> None:
     from mlflow.server.fastapi_app import app
 
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
+
+
+def serve_guarded(listener: socket.socket, folder: Path) -> None:
+    """What `mlflow server --app-name basic-auth` runs; its users are `admin` and nobody else."""
+    settings = folder / "auth.ini"
+    settings.write_text(
+        "[mlflow]\n"
+        "default_permission = READ\n"
+        f"database_uri = sqlite:///{folder}/auth.db\n"
+        "admin_username = admin\n"
+        f"admin_password = {ADMIN_PASSWORD}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    os.environ |= {
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "of a test",
+    }
+    import uvicorn
+    from mlflow.server.auth import create_app
+
+    uvicorn.Server(uvicorn.Config(create_app(), log_level="error")).run(sockets=[listener])
 
 
 def begin_run(folder: Path, number: int) -> None:

@@ -245,6 +245,8 @@ class Tracking:
                 return function()
             # as in the outbox: whatever the layers below raise
             except Exception as error:
+                if getattr(error, "error_code", None) in LOGIN_ERRORS:
+                    raise _refused_login(self._uri, what, error) from error
                 if is_refusal(error, is_server(self._uri)):
                     raise RunRefused(f"the tracking store at {self.uri} refuses {what}: {error}") from error
                 if time.monotonic() + pause > give_up:
@@ -291,14 +293,19 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
 
 
 def _no_access(uri: str, experiment: str, error: MlflowException) -> TrackingUnavailable:
-    shown = hide_password(uri)
     if error.error_code in LOGIN_ERRORS:
-        given = [name for name in LOGIN_VARIABLES if os.environ.get(name)]
-        return LoginRefused(
-            f"the MLflow server at {shown} does not let us in ({error.error_code}) with "
-            f"{' and '.join(given) or 'no login'}. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
-            f"MLFLOW_TRACKING_TOKEN, to one that may use experiment '{experiment}'; on Kubernetes they come from the "
-            "Secret heldout-mlflow."
-        )
+        return _refused_login(uri, f"experiment '{experiment}'", error)
     kind = TrackingAway if is_server(uri) else TrackingUnavailable
-    return kind(f"the tracking store at {shown} does not give access to experiment '{experiment}': {error}.")
+    return kind(
+        f"the tracking store at {hide_password(uri)} does not give access to experiment '{experiment}': {error}."
+    )
+
+
+def _refused_login(uri: str, what: str, error: Exception) -> LoginRefused:
+    given = [name for name in LOGIN_VARIABLES if os.environ.get(name)]
+    return LoginRefused(
+        f"the MLflow server at {hide_password(uri)} does not let us in with {' and '.join(given) or 'no login'} "
+        f"({str(error).splitlines()[0][:200]}). Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+        f"MLFLOW_TRACKING_TOKEN, to those of someone who may use {what}; on Kubernetes they come from the Secret "
+        "heldout-mlflow."
+    )
