@@ -9,13 +9,21 @@ READY := $(VENV)/.ready
 # the environment's programs before any others: DVC stages call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test campaign setup lint format lock
+.PHONY: repro test test-kills image campaign setup lint format lock
 
 repro: $(READY)
 	$(BIN)/heldout repro
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# sweeps whose processes are killed at some moment, and go on
+test-kills: $(READY)
+	$(BIN)/python -m pytest -m kills --numprocesses 2 --dist loadfile
+
+# the project's image, built by docker, podman or buildah: make image BASE=python:3.12-slim-bookworm
+image:
+	k8s/image/build
 
 # what takes long to test: whole clusters that are started, joined and killed
 campaign: $(READY)

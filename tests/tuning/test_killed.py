@@ -49,6 +49,7 @@ def wait_until_one_is_finished_and_another_runs(process: subprocess.Popen[bytes]
     pytest.fail("no trial finished")
 
 
+@pytest.mark.kills
 def test_a_killed_sweep_goes_on_with_one_run_a_trial(workplace: Path) -> None:
     process = start()
     wait_until_one_is_finished_and_another_runs(process)

@@ -53,6 +53,7 @@ def killing_one_worker() -> Iterator[list[int]]:
         thread.join()
 
 
+@pytest.mark.kills
 def test_a_trial_whose_worker_is_killed_goes_on_and_every_status_is_true(sweep: Sweep) -> None:
     arguments = ("model.learning_rate=0.01,1e30", "trainer.max_epochs=150")
     with killing_one_worker() as killed:

@@ -35,6 +35,7 @@ HOW = {
 }
 
 
+@pytest.mark.kills
 def test_every_way_to_fail(multirun: Multirun, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = multirun(
         tasks.failing, f"how={','.join(HOW)}", GRID, "hydra.sweeper.trial_seconds=2", "hydra.sweeper.restarts=1"

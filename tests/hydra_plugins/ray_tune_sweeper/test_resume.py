@@ -104,6 +104,7 @@ def _check_whole(trials: list[Trial], counted: str) -> None:
     assert sum(times - 1 for times in steps_run.values()) <= 4 * 2 * 3
 
 
+@pytest.mark.kills
 def test_driver_killed_at_any_moment(start: Start) -> None:
     moments = random.Random(6)
     ended: dict[int, Trial] = {}
@@ -148,6 +149,7 @@ def test_ray_killed(start: Start) -> None:
     _check_whole(_trials(), Path("counted").read_text())
 
 
+@pytest.mark.kills
 def test_signals_stop_all(start: Start) -> None:
     told = "+hydra.sweeper.callbacks.told._target_=tests.hydra_plugins.ray_tune_sweeper.tasks.Told"
     for number, code in ((signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)):
