@@ -157,3 +157,15 @@ def test_nothing_heavy_is_imported(workplace: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@with_kubectl
+def test_a_training_over_nodes_has_a_pod_for_each(printed: Print, capsys: pytest.CaptureFixture[str]) -> None:
+    job = printed("ddp", "data=digits", "model=mlp")
+    assert arguments_of(job)[2:5] == ["data=digits", "model=mlp", "trainer.nodes=2"]
+    assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (2, 2)
+    job = printed("ddp", "data=digits", "model=mlp", "trainer.nodes=3")
+    assert arguments_of(job)[2:5] == ["data=digits", "model=mlp", "trainer.nodes=3"]
+    assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (3, 3)
+    assert cli.main(["job", "train", "data=digits", "trainer.nodes=2"]) == 2
+    assert "this job has one pod. Expected a kind with a pod for each node" in capsys.readouterr().err

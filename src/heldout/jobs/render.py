@@ -19,6 +19,7 @@ from heldout.config.compose import project_path
 from heldout.config.errors import closest, listed
 from heldout.jobs.content import DIRTY, Content, content_of
 from heldout.jobs.errors import JobError
+from heldout.jobs.nodes import with_nodes
 
 PREFIX = "heldout.dev/"
 CONTAINER = "heldout"
@@ -73,7 +74,7 @@ def render(wanted: Wanted) -> Rendered:
         raise JobError(f"{jobs_dir() / wanted.kind} builds {len(jobs)} Jobs; expected one.")
     container = _container(jobs[0])
     command, example, kept = _template(container["args"])
-    overrides = wanted.overrides or example
+    overrides = with_nodes(jobs[0], wanted.overrides or example, example)
     content = content_of(command, overrides, wanted.multirun)
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
     if wanted.multirun and "-m" not in command:
