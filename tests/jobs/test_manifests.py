@@ -80,6 +80,7 @@ def test_secrets_are_only_referred_to(job: dict[str, Any]) -> None:
 
 def test_it_works_on_the_volume_and_knows_its_name(job: dict[str, Any]) -> None:
     (container,) = [one for one in pod_of(job)["containers"] if one["name"] == "heldout"]
+    assert container["command"] == ["tini", "--"], "with -g, Ray would be ended beside the sweep that it works for"
     assert container["workingDir"] == "/heldout"
     assert {"name": "heldout", "persistentVolumeClaim": {"claimName": "heldout"}} in pod_of(job)["volumes"]
     variables = {variable["name"]: variable for variable in container["env"]}
