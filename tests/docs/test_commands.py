@@ -18,7 +18,7 @@ from heldout.config.snapshot import write_snapshots
 OTHERS = {"git", "source", "export", "pip"}
 # tests/models/test_add_a_family.py follows it
 FOLLOWED_ELSEWHERE = ROOT / "docs" / "how-to" / "add-a-family.md"
-MAKE_TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+MAKE_TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 def check(command: list[str]) -> None:
