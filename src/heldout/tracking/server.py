@@ -132,7 +132,7 @@ def _add_user(database: str, username: str, password: str) -> None:
 
     store = SqlAlchemyStore()
     with quiet():
-        store.init_db(database)
+        store.init_db(database)  # type: ignore[no-untyped-call]
     if store.has_user(username):
         store.update_user(username, password=password)
     else:

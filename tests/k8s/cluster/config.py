@@ -11,7 +11,7 @@ from typing import Any
 BRIDGE, NODE = "node0", "node0"
 ADDRESS = "10.244.78.1"
 PODS, SERVICES, DNS = "10.244.77.0/24", "10.96.0.0/16", "10.96.0.10"
-VOLUMES = 4
+VOLUMES = 6
 
 
 def write(folder: Path) -> None:

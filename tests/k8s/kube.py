@@ -1,0 +1,95 @@
+"""kubectl in the namespace of Heldout, and what tests ask it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+NAMESPACE = "heldout"
+JOB_LABEL = "batch.kubernetes.io/job-name"
+
+
+class KubectlFailed(Exception):
+    """kubectl ended with another exit code than 0; the message is what it said."""
+
+
+class Kube:
+    """Calls kubectl with `options`, by which it finds the cluster."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        self._options = list(options)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For scripts that call `kubectl` themselves: a kubectl that has the options is first on the path."""
+        folder = Path(tempfile.gettempdir()) / f"heldout-kubectl-{os.getpid()}"
+        folder.mkdir(exist_ok=True)
+        real = subprocess.run(["which", "kubectl"], capture_output=True, text=True, check=True).stdout.strip()
+        (folder / "kubectl").write_text(f'#!/bin/sh\nexec {real} {" ".join(self._options)} "$@"\n')
+        (folder / "kubectl").chmod(0o755)
+        return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = 300) -> str:
+        command = ["kubectl", *self._options, "--namespace", NAMESPACE, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
+        if done.returncode != 0:
+            raise KubectlFailed(f"kubectl {' '.join(arguments)}: {done.stderr}{done.stdout}")
+        return done.stdout
+
+    def get(self, *what: str) -> Any:
+        return json.loads(self("get", *what, "-o", "json"))
+
+    def secret(self, name: str, key: str) -> str:
+        return base64.b64decode(self.get("secret", name)["data"][key]).decode()
+
+    def pods_of(self, job: str) -> list[Any]:
+        """Pods of a Job, oldest first."""
+        pods = self.get("pods", "-l", f"{JOB_LABEL}={job}")["items"]
+        return sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
+    def wait_for_job(self, job: str, seconds: float = 240) -> str:
+        """Complete or Failed, the condition in which a Job ends."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for condition in self.get("job", job).get("status", {}).get("conditions", []):
+                if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+                    return str(condition["type"])
+            time.sleep(0.5)
+        raise AssertionError(f"job {job} did not end in {seconds} s\n{self.said(job)}\n{self('describe', 'job', job)}")
+
+    def said(self, job: str) -> str:
+        """The logs of all pods of a Job."""
+        return "\n".join(self.log(pod["metadata"]["name"]) for pod in self.pods_of(job))
+
+    def log(self, pod: str) -> str:
+        with contextlib.suppress(KubectlFailed):
+            return self("logs", pod)
+        return ""
+
+    def last_word(self, pod: Any) -> str:
+        """What Kubernetes shows of the end of a pod."""
+        (state,) = (one["state"] for one in pod["status"]["containerStatuses"])
+        return str(state["terminated"].get("message", ""))
+
+    @contextlib.contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[str]:
+        """The address of a port that kubectl forwards to a service or a pod."""
+        command = ["kubectl", *self._options, "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                found = re.search(r"127\.0\.0\.1:(\d+)", line)
+                assert found, line
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                process.terminate()

@@ -1,0 +1,90 @@
+"""Trainings launched with kubectl, left alone and killed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.k8s.conftest import eventually
+from tests.k8s.kube import Kube
+
+Submit = Callable[..., str]
+FIT = ("model=mlp", "data=digits", "trainer.early_stopping=null", "tracking.system_metrics_seconds=null")
+FIRST_STEP_SECONDS = 30.0
+
+
+def runs_of(address: str, job: str) -> list[Run]:
+    client = MlflowClient(address)
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return list(client.search_runs(experiments, f"tags.\"heldout.job\" = '{job}' and tags.\"heldout.kind\" = 'run'"))
+
+
+def losses(address: str, run: Run) -> list[tuple[int, float]]:
+    history = MlflowClient(address).get_metric_history(run.info.run_id, "train/loss")
+    return [(metric.step, metric.value) for metric in history]
+
+
+def test_a_job_ends_as_a_run_that_names_it(cluster: Kube, mlflow_address: str, submit: Submit) -> None:
+    job = submit("train", "alone", *FIT, "trainer.max_epochs=5")
+    assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
+    [run] = runs_of(mlflow_address, job)
+    assert run.info.status == "FINISHED"
+    [pod] = cluster.pods_of(job)
+    assert run.data.tags["heldout.pod"] == pod["metadata"]["name"]
+    assert run.data.tags["git.commit"] in cluster.get("job", job)["metadata"]["annotations"]["heldout.dev/commit"]
+    assert run.data.tags["mlflow.parentRunId"] in cluster.last_word(pod)
+    lines = [line for line in cluster.said(job).splitlines() if "epoch" in line]
+    assert len(lines) == 5, "one line an epoch"
+    seconds = _first_epoch(pod, lines[0])
+    assert seconds <= FIRST_STEP_SECONDS
+
+
+def test_a_mistake_ends_the_job_at_once(cluster: Kube, submit: Submit) -> None:
+    # of the kind that only the pod can see: the file is not on the volume
+    table = ("data=table", "data.name=mine", "data.path=mine.csv", "data.target=y")
+    job = submit("train", "mistaken", *table, "model=mlp")
+    assert cluster.wait_for_job(job, 120) == "Failed"
+    [pod] = cluster.pods_of(job)
+    assert "data.path=mine.csv: there is no such file" in cluster.last_word(pod)
+
+
+def test_killed_five_times_it_is_one_run_with_every_epoch_once(
+    cluster: Kube, mlflow_address: str, submit: Submit
+) -> None:
+    epochs = 400
+    fit = (*FIT, f"trainer.max_epochs={epochs}")
+    assert cluster.wait_for_job(submit("train", "whole", *fit), 240) == "Complete"
+    job = submit("train", "killed", *fit, "name=killed")
+    for number in range(5):
+        pod = eventually(lambda: _running(cluster, job), 90)
+        eventually(lambda pod=pod: "epoch" in cluster.log(pod), 60, 0.2)
+        # two of them without a chance to write anything
+        cluster("delete", "pod", pod, *(("--grace-period=0", "--force") if number % 2 else ()))
+    assert cluster.wait_for_job(job, 300) == "Complete", cluster.said(job)
+    [whole], [killed] = runs_of(mlflow_address, "whole"), runs_of(mlflow_address, job)
+    assert killed.info.status == "FINISHED"
+    steps = Counter(step for step, _ in losses(mlflow_address, killed))
+    assert set(steps.values()) == {1}, "no metric twice"
+    expected, found = losses(mlflow_address, whole), losses(mlflow_address, killed)
+    assert len(expected) == len(found)
+    assert all(math.isclose(a[1], b[1], rel_tol=1e-5) for a, b in zip(expected, found, strict=True))
+
+
+def _running(cluster: Kube, job: str) -> str | None:
+    running = [
+        pod["metadata"]["name"]
+        for pod in cluster.pods_of(job)
+        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+    ]
+    return running[0] if running else None
+
+
+def _first_epoch(pod: Any, line: str) -> float:
+    created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return (datetime.fromisoformat(line.split()[0]) - created).total_seconds()
