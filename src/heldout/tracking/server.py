@@ -38,8 +38,9 @@ def main() -> int:
         _wait_for(database)
         _migrate(database)
         _check_bucket(_given(BUCKET))
-        _add_user(database, _given(USERNAME), _given(PASSWORD))
+        # before the user: MLflow's module for them reads this file when it is imported
         _write_settings(Path(_given(SETTINGS)), database)
+        _add_user(database, _given(USERNAME), _given(PASSWORD))
     except UserError as error:
         return complain(error)
     return 0

@@ -41,6 +41,7 @@ class Images:
         """Builds what is not there; the project's image always, which takes seconds where only code has changed."""
         if not self._exists(BASE):
             self._build_base()
+        self._build_postgres()
         self._build_single(PAUSE, self._binaries / "pause", "/pause")
         self._build_single(S3, self._binaries / "versitygw", "/usr/local/bin/versitygw")
         self._build_project()
@@ -71,7 +72,15 @@ class Images:
             path = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{POSTGRES_PROGRAMS}"
             self._buildah("config", "--env", f"PATH={path}", "--cmd", "bash", container)
             self._buildah("commit", "--quiet", "--rm", container, BASE)
-        self._buildah("tag", BASE, POSTGRES)
+
+    def _build_postgres(self) -> None:
+        if self._exists(POSTGRES):
+            return
+        container = self._buildah("from", "--pull-never", BASE)
+        # as in the official image
+        user = "usermod --uid 999 postgres && groupmod --gid 999 postgres"
+        self._buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", user)
+        self._buildah("commit", "--quiet", "--rm", container, POSTGRES)
 
     def _build_single(self, name: str, program: Path, path: str) -> None:
         if self._exists(name):
