@@ -7,6 +7,7 @@ machine, and removed in the end. HELDOUT_K8S_CACHE: where builds are kept, by de
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -53,10 +54,10 @@ def kube() -> Iterator[Kube]:
 def cluster(kube: Kube) -> Kube:
     """The cluster with everything of the overlay `test` ready."""
     kube("apply", "-k", str(ROOT / "k8s/overlays/test"))
-    secrets = subprocess.run(
+    made = subprocess.run(
         [str(ROOT / "k8s/make-secrets")], env=kube.environment, capture_output=True, text=True, check=False
     )
-    assert secrets.returncode == 0, secrets.stderr
+    assert made.returncode == 0, made.stderr
     for workload in ("statefulset/postgres", "statefulset/s3", "deployment/mlflow"):
         kube("rollout", "status", workload, "--timeout=180s")
     return kube
@@ -77,6 +78,8 @@ def submit(cluster: Kube) -> Callable[..., str]:
     """Runs `heldout job ARGUMENTS | kubectl create -f -`; returns the name of the Job."""
 
     def run(kind: str, name: str, *arguments: str) -> str:
+        # in a cluster that was there, an earlier run of the tests has left Jobs and runs
+        name = f"{name}-{secrets.token_hex(2)}"
         done = subprocess.run(
             [sys.executable, "-m", "heldout", "job", kind, *arguments, "--name", name, "--image", images.HELDOUT],
             capture_output=True,

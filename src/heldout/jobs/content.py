@@ -97,7 +97,7 @@ def _data_hash(config: Any) -> str:
         folder = Path(config.prepared) if config.prepared else locate(config.data)
         if (folder / CARD_FILE).is_file():
             return f"prepared:{Card.load(folder).data_hash}"
-    except DataError:
+    except (DataError, FileNotFoundError):
         # a file of the user's that is on the volume of the cluster, and not here
         pass
     return f"config:{hash_of_data_config(config.data)}"
