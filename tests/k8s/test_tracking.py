@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import mlflow
 import requests
 from mlflow import MlflowClient
 
+from tests.conftest import ROOT
+from tests.k8s.cluster.images import HELDOUT, POSTGRES
 from tests.k8s.kube import Kube
 
 
@@ -42,4 +46,46 @@ import boto3
 for page in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket="mlflow"):
     for one in page.get("Contents", ()):
         print(one["Key"])
+"""
+
+
+def test_a_backup_brings_back_runs_metrics_and_artifacts(cluster: Kube, mlflow_address: str, tmp_path: Path) -> None:
+    client = MlflowClient(mlflow_address)
+    run_id = client.create_run(client.create_experiment("precious")).info.run_id
+    for step in range(3):
+        client.log_metric(run_id, "loss", 1 / (step + 1), step=step)
+    client.log_text(run_id, "kept", "note.txt")
+    client.set_terminated(run_id)
+    cluster("create", "job", "--from=cronjob/backup", "backup-now")
+    assert cluster.wait_for_job("backup-now") == "Complete", cluster.said("backup-now")
+
+    cluster("exec", "deployment/mlflow", "--", "python", "-c", EMPTY_BUCKET)
+    cluster("scale", "deployment/mlflow", "--replicas=0")
+    cluster("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=mlflow", "--timeout=60s")
+    wipe = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    ask = f'PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U $POSTGRES_USER $POSTGRES_DB -c "{wipe}"'
+    cluster("exec", "statefulset/postgres", "--", "sh", "-c", ask)
+    restore = cluster("kustomize", str(ROOT / "k8s/jobs/restore"))
+    for name, ours in (("heldout.local/heldout:0.1.0", HELDOUT), ("postgres:17", POSTGRES)):
+        restore = restore.replace(f"image: {name}", f"image: {ours}")
+    cluster("create", "-f", "-", stdin=restore)
+    assert cluster.wait_for_job("restore") == "Complete", cluster.said("restore")
+
+    cluster("scale", "deployment/mlflow", "--replicas=1")
+    cluster("rollout", "status", "deployment/mlflow", "--timeout=180s")
+    with cluster.forwarded("service/mlflow", 5000) as address:
+        restored = MlflowClient(address)
+        assert restored.get_run(run_id).info.status == "FINISHED"
+        history = restored.get_metric_history(run_id, "loss")
+        assert [(metric.step, metric.value) for metric in history] == [(0, 1.0), (1, 1 / 2), (2, 1 / 3)]
+        downloaded = mlflow.artifacts.download_artifacts(
+            run_id=run_id, artifact_path="note.txt", dst_path=str(tmp_path), tracking_uri=address
+        )
+        assert Path(downloaded).read_text() == "kept"
+
+
+EMPTY_BUCKET = """
+import boto3
+for one in boto3.resource("s3").Bucket("mlflow").objects.all():
+    one.delete()
 """
