@@ -63,7 +63,7 @@ def cluster(kube: Kube) -> Kube:
     return kube
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def mlflow_address(cluster: Kube) -> Iterator[str]:
     """The address of the server behind a forwarded port, with the login of jobs in this process's environment."""
     port = 5000
@@ -77,7 +77,7 @@ def mlflow_address(cluster: Kube) -> Iterator[str]:
 def submit(cluster: Kube) -> Callable[..., str]:
     """Runs `heldout job ARGUMENTS | kubectl create -f -`; returns the name of the Job."""
 
-    def run(kind: str, name: str, *arguments: str) -> str:
+    def run(kind: str, name: str, *arguments: str, cpu: str = "1") -> str:
         # in a cluster that was there, an earlier run of the tests has left Jobs and runs
         name = f"{name}-{secrets.token_hex(2)}"
         done = subprocess.run(
@@ -88,7 +88,8 @@ def submit(cluster: Kube) -> Callable[..., str]:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        cluster("create", "-f", "-", stdin=done.stdout)
+        # of several pods on one node of two cores
+        cluster("create", "-f", "-", stdin=done.stdout.replace("cpu: '1'", f"cpu: '{cpu}'"))
         return name
 
     return run

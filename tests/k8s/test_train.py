@@ -87,6 +87,18 @@ def test_killed_five_times_it_is_one_run_with_every_epoch_once(
     assert all(math.isclose(a[1], b[1], rel_tol=1e-5) for a, b in zip(expected, found, strict=True))
 
 
+def test_over_two_pods_it_gives_the_metrics_of_one(cluster: Kube, mlflow_address: str, submit: Submit) -> None:
+    fit = (*FIT, "trainer.max_epochs=10")
+    two, one = submit("ddp", "two", *fit, "name=two", cpu="300m"), submit("train", "one", *fit, "name=one", cpu="300m")
+    for job in (two, one):
+        assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
+    assert len(cluster.pods_of(two)) == 2
+    [alone], [shared] = runs_of(mlflow_address, one), runs_of(mlflow_address, two)
+    expected, found = losses(mlflow_address, alone), losses(mlflow_address, shared)
+    assert [step for step, _ in found] == [step for step, _ in expected]
+    assert all(math.isclose(a[1], b[1], rel_tol=1e-3) for a, b in zip(expected, found, strict=True))
+
+
 def _running(cluster: Kube, job: str) -> str | None:
     running = [
         pod["metadata"]["name"]
