@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -38,7 +39,8 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     ray("delete", "pod", one_of(ray, "ray-head"), "--grace-period=0", "--force")
     eventually(lambda: ended(mlflow_address, job) >= 16, 300, 2)
     ray("scale", "deployment/mlflow", "--replicas=0")
-    ray("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=mlflow", f"--timeout={AWAY_SECONDS}s")
+    ray("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=mlflow", "--timeout=90s")
+    time.sleep(AWAY_SECONDS)
     ray("scale", "deployment/mlflow", "--replicas=1")
     ray("rollout", "status", "deployment/mlflow", "--timeout=180s")
     assert ray.wait_for_job(job, 420) == "Complete", ray.said(job)
