@@ -69,6 +69,8 @@ def mlflow_address(cluster: Kube) -> Iterator[str]:
     port = 5000
     login = {name: cluster.secret("heldout-mlflow", name) for name in ("username", "password")}
     os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = login.values()
+    # the S3 service is within the cluster: artifacts come through the server
+    os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "false"
     with cluster.forwarded("service/mlflow", port) as address:
         yield address
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import mlflow
@@ -51,13 +52,14 @@ for page in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=
 
 def test_a_backup_brings_back_runs_metrics_and_artifacts(cluster: Kube, mlflow_address: str, tmp_path: Path) -> None:
     client = MlflowClient(mlflow_address)
-    run_id = client.create_run(client.create_experiment("precious")).info.run_id
+    run_id = client.create_run(client.create_experiment(f"precious {time.time()}")).info.run_id
     for step in range(3):
         client.log_metric(run_id, "loss", 1 / (step + 1), step=step)
     client.log_text(run_id, "kept", "note.txt")
     client.set_terminated(run_id)
     cluster("create", "job", "--from=cronjob/backup", "backup-now")
     assert cluster.wait_for_job("backup-now") == "Complete", cluster.said("backup-now")
+    cluster("delete", "job", "backup-now", "restore", "--ignore-not-found")
 
     cluster("exec", "deployment/mlflow", "--", "python", "-c", EMPTY_BUCKET)
     cluster("scale", "deployment/mlflow", "--replicas=0")

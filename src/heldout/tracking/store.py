@@ -95,6 +95,9 @@ def prepare_environment(request_seconds: int) -> None:
         # by default a request is repeated for minutes; here the outbox repeats it, and writes to disk meanwhile
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(request_seconds),
+        # a server over S3 would send us to the address of its S3 service, which it alone may be able to reach
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
