@@ -51,6 +51,13 @@ class HeldoutModel(PythonModel):
             self._predict({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
             for start in range(0, examples, BATCH_SIZE)
         ]
+        if self._card.task == "language":
+            from heldout.data.packing import next_tokens
+            from heldout.data.token_sums import TokenTable
+
+            size = TokenTable.of(self._card).sums(next_tokens(inputs))["bytes"]
+            losses = np.concatenate(parts) if parts else np.empty(0)
+            return pd.DataFrame({"bits_per_byte": losses / (np.log(2) * np.maximum(size, 1))})
         if not self._card.classes:
             return pd.DataFrame({"prediction": np.concatenate(parts) if parts else np.empty(0)})
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self._card.classes)), np.float32)
@@ -67,6 +74,10 @@ class HeldoutModel(PythonModel):
 
             texts = given["text"] if isinstance(given, pd.DataFrame) else given
             most = self._card.inputs["tokens"]["shape"][0]
+            if self._card.task == "language":
+                from heldout.data.packing import encode_texts
+
+                return encode_texts(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most - 1)
             return encode(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most)
         arrays = given if isinstance(given, dict) else {"x": given}
         return {name: np.asarray(arrays[name], spec["dtype"]) for name, spec in self._card.inputs.items()}
@@ -88,6 +99,14 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
         # a copy, because torch cannot take arrays that may not be written to
         tensors = {name: torch.from_numpy(array.copy()) for name, array in inputs.items()}
         outputs = network(tensors).float()
+        if card.task == "language":
+            from torch.nn import functional
+
+            from heldout.data.packing import NOTHING, next_tokens
+
+            target = torch.from_numpy(next_tokens(inputs))
+            losses = functional.cross_entropy(outputs.transpose(1, 2), target, ignore_index=NOTHING, reduction="none")
+            return np.asarray(losses.double().sum(dim=1).numpy())
         if not card.classes:
             return TargetScale.of(card).restored(outputs.numpy())
         return np.asarray(torch.softmax(outputs, dim=1).numpy())
