@@ -61,6 +61,7 @@ class SamplesConfig:
     temperature: float = 0.8
     # of the likeliest tokens so many that their probabilities add up to this share; the others are never drawn
     top_p: float = 0.95
+    # of what is drawn
     seed: int = 0
 
 
