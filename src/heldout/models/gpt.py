@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 _INITIAL_DEVIATION = 0.02
 
 
+class TiedOutput(nn.Module):
+    """Logits by the vectors of the tokens (Press and Wolf 2017, arXiv 1608.05859), which belong to the embedding."""
+
+    def forward(self, x: Tensor, vectors: Tensor) -> Tensor:
+        """`[batch, places, tokens]` of `x` [batch, places, width] and `vectors` [tokens, width]."""
+        return F.linear(x, vectors)
+
+
 @register(GPTConfig)
 class GPT(nn.Module):
     """Blocks of causal attention over the tokens of texts; logits of the next token `[batch, places, vocabulary]`.
 
     Radford et al. 2019. A place sees itself and what stands before it in the same text; of other texts in its block it
     sees nothing, and places are counted from the beginning of the text or, where that lies in an earlier block, from
-    that of the block. Output weights are those of the input vectors (Press and Wolf 2017, arXiv 1608.05859).
+    that of the block.
     """
 
     def __init__(self, config: GPTConfig, card: Card) -> None:
@@ -42,6 +50,7 @@ class GPT(nn.Module):
             Block(config.width, config.heads, config.expansion, config.dropout) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.width)
+        self.output = TiedOutput()
         with torch.no_grad():
             for vectors in (self.embedding, self.position):
                 vectors.weight.normal_(0, _INITIAL_DEVIATION)
@@ -61,4 +70,5 @@ class GPT(nn.Module):
         x = self.dropout(self.embedding(tokens) + self.position(place - begin))
         for block in self.blocks:
             x = block(x, mask.unsqueeze(1))
-        return F.linear(self.norm(x), self.embedding.weight)
+        logits: Tensor = self.output(self.norm(x), self.embedding.weight)
+        return logits
