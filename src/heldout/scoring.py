@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
 RECOMMENDATION = "recommendation"
+LANGUAGE = "language"
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,22 @@ def _recall(predictions: Predictions) -> np.ndarray:
     return ranking.recall(predictions)
 
 
+def context_explained(predictions: Predictions) -> np.ndarray:
+    """1 - loss / mean loss of the frequencies of tokens in train; float64 [n]. Its mean is McFadden's pseudo-R².
+
+    McFadden 1974: 1 - ln L / ln L0, where L0 is the likelihood of a model without inputs. 0 for what knows nothing
+    of the context, 1 for what is sure of every token.
+    """
+    import numpy as np
+
+    return np.asarray(1 - predictions.columns["loss"] / predictions.columns["unigram"].mean())
+
+
+def per(of: str, unit: float = 1.0) -> Callable[[Predictions], np.ndarray]:
+    """Of each example its loss in `unit` nats, over the mean number of tokens or bytes of an example."""
+    return lambda predictions: predictions.columns["loss"] / (unit * predictions.columns[of].mean())
+
+
 def column(name: str) -> Callable[[Predictions], np.ndarray]:
     """Of each example what stands in the column of that name."""
     return lambda predictions: predictions.columns[name]
@@ -197,6 +214,19 @@ SCORINGS: dict[str, Scoring] = {
             ),
             ceiling_is_known=False,
             chance="Always saying the mean of train",
+        ),
+        Scoring(
+            LANGUAGE,
+            # sums over the tokens of an example: how many, their bytes, and what they cost the model, and frequencies
+            columns=("tokens", "bytes", "loss", "unigram"),
+            score=Measure("pseudo_r2", "pseudo-R²", context_explained, higher_is_better=True),
+            loss=Measure("loss", "loss (nats a token)", per("tokens")),
+            others=(
+                Measure("bits_per_byte", "bits a byte", per("bytes", math.log(2))),
+                Measure("perplexity", "perplexity", per("tokens"), of_mean=math.exp),
+            ),
+            ceiling_is_known=False,
+            chance="Predicting each token by its frequency in train",
         ),
     )
 }

@@ -11,6 +11,7 @@ import torch
 from heldout.data.card import Card, Column
 from heldout.data.raw import RawData
 from heldout.data.statistics import compute_statistics, target_statistics
+from heldout.data.tokens import SEPARATOR
 
 CLASSES = ("a", "b", "c")
 EXAMPLES = 24
@@ -111,6 +112,20 @@ def ratings() -> Example:
     return Example(replace(example.card, task="recommendation"), example.inputs, example.target)
 
 
+def continued(block: int = 9, vocabulary: int = 12) -> Example:
+    """Blocks of texts to be continued, some of which hold the end of one text and the beginning of another (seed 0)."""
+    rng = np.random.default_rng(0)
+    # texts that count to three
+    tokens = np.tile(SEPARATOR + np.arange(block + 1) % 4, (EXAMPLES, 1)).astype(np.int32)
+    length = rng.integers(3, block + 2, EXAMPLES).astype(np.int32)
+    length[:2] = 2, block + 1
+    tokens[np.arange(block + 1) >= length[:, None]] = 0
+    inputs = {"tokens": tokens, "length": length}
+    example = _example("text", inputs, _turns(), vocabulary=vocabulary)
+    card = replace(example.card, task="language", classes=[])
+    return Example(card, inputs, (length - 1).astype(np.float64))
+
+
 def with_numbers(example: Example) -> Example:
     """The same inputs with a number to predict: 100 a class, from 1,000 on."""
     target = 1000 + 100 * example.target.astype(np.float64)
@@ -137,6 +152,7 @@ KINDS: dict[str, Callable[[], Example]] = {
     "categorical table": lambda: table(0, 3),
     "text": text,
     "interactions": ratings,
+    "continued text": continued,
 }
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from heldout.config.data import (
+    CorpusData,
     DataConfig,
     FileData,
     FilesData,
     InteractionsData,
+    LabelledData,
     MelConfig,
     Modality,
     SeriesData,
@@ -24,12 +26,22 @@ from heldout.config.data import (
     TableData,
     TaskKind,
     TextFilesData,
+    TokensConfig,
+    Vocabulary,
 )
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import StudyRunConfig, TrainConfig
 from heldout.config.study import problems_of
 from heldout.config.tracking import TrackingConfig, address_problem
-from heldout.config.training import Accelerator, ClassifyConfig, Mode, RecommendConfig, RegressConfig, TaskConfig
+from heldout.config.training import (
+    Accelerator,
+    ClassifyConfig,
+    LanguageConfig,
+    Mode,
+    RecommendConfig,
+    RegressConfig,
+    TaskConfig,
+)
 from heldout.scoring import scoring_of
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -44,12 +56,18 @@ TASKS: dict[str, type[TaskConfig]] = {
     "classify": ClassifyConfig,
     "regress": RegressConfig,
     "recommend": RecommendConfig,
+    "language": LanguageConfig,
 }
 _TARGETS = {
     TaskKind.classification: "a class",
     TaskKind.regression: "a number",
     TaskKind.recommendation: "a rating",
+    TaskKind.language: "the next token",
 }
+# what is written token by token: any text must be, so that losses of all models are of the same bytes
+WRITTEN = (TaskKind.language,)
+# a token for each byte, beside the special ones
+FEWEST_BYTE_TOKENS = 256 + 3
 
 # by the name of the key, wherever it stands
 RULES: dict[str, Rule] = {
@@ -104,6 +122,10 @@ RULES: dict[str, Rule] = {
     "embedding": POSITIVE,
     "vocabulary": (lambda value: value > 2, "more than 2, the number of special tokens"),
     "max_tokens": POSITIVE,
+    "order": POSITIVE,
+    "count": AT_LEAST_ZERO,
+    "temperature": POSITIVE,
+    "top_p": UP_TO_ONE,
     "sample_rate": POSITIVE,
     "mels": POSITIVE,
     "window_ms": POSITIVE,
@@ -170,6 +192,8 @@ def check(config: Any, files_here: bool = True) -> list[str]:
         problems += _embargo(data)
         if isinstance(mel := getattr(data, "mel", None), MelConfig):
             problems += _mel(mel)
+        if isinstance(tokens := getattr(data, "tokens", None), TokensConfig):
+            problems += _tokens(data, tokens)
         if isinstance(data, FileData):
             problems += _files(data, files_here)
     tracking = getattr(config, "tracking", None)
@@ -243,6 +267,19 @@ def _mel(mel: MelConfig) -> Iterator[str]:
         )
 
 
+def _tokens(data: DataConfig, tokens: TokensConfig) -> Iterator[str]:
+    if data.task in WRITTEN and tokens.kind is not Vocabulary.bytes:
+        yield (
+            f"data.tokens.kind={tokens.kind.name} with data.task={data.task.name}: these cannot write every text. "
+            "Expected data.tokens.kind=bytes."
+        )
+    if tokens.kind is Vocabulary.bytes and tokens.vocabulary < FEWEST_BYTE_TOKENS:
+        yield (
+            f"data.tokens.vocabulary={tokens.vocabulary} with data.tokens.kind=bytes: expected {FEWEST_BYTE_TOKENS} or "
+            "more, a token for each byte and the special ones."
+        )
+
+
 def _files(data: FileData, files_here: bool) -> Iterator[str]:
     if _needs_column(data) and not data.split.column:
         yield (
@@ -251,23 +288,29 @@ def _files(data: FileData, files_here: bool) -> Iterator[str]:
         )
     for key in ("path", "test_path"):
         given = getattr(data, key, None)
-        if given is None or (isinstance(data, FilesData) and Path(given).is_dir()):
+        if given is None or (isinstance(data, FilesData | CorpusData) and Path(given).is_dir()):
             continue
         if not Path(given).is_file():
             if not files_here:
                 continue
             yield f"data.{key}={given}: there is no such {_expected(data)}."
-        elif Path(given).suffix in (".csv", ".tsv", ".txt"):
+        elif Path(given).suffix in (".csv", ".tsv", ".txt") and not _is_plain_text(data):
             yield from _header(data, Path(given))
-    if isinstance(data, TextFilesData) and (problem := _encoding(data.encoding)):
+    if isinstance(data, TextFilesData | CorpusData) and (problem := _encoding(data.encoding)):
         yield problem
     if isinstance(data, FilesData) and data.group_pattern is not None:
         yield from _pattern(data.group_pattern)
 
 
+def _is_plain_text(data: FileData) -> bool:
+    return isinstance(data, CorpusData) and Path(data.path).suffix == ".txt"
+
+
 def _needs_column(data: FileData) -> bool:
     """Whether only a column of the file can say how to split."""
     method = data.split.method
+    if isinstance(data, CorpusData) and Path(data.path).is_dir():
+        return method in (SplitMethod.grouped, SplitMethod.time)
     if isinstance(data, FilesData) and Path(data.path).is_dir():
         return method is SplitMethod.time
     by_file = method is SplitMethod.given and bool(getattr(data, "test_path", None))
@@ -275,6 +318,8 @@ def _needs_column(data: FileData) -> bool:
 
 
 def _expected(data: FileData) -> str:
+    if isinstance(data, CorpusData):
+        return "folder or file; expected a folder of .txt files, one such file, or a csv or parquet file"
     if isinstance(data, FilesData):
         return "folder or file; expected a folder with a folder for each class, or a csv or parquet file"
     return f"file; expected a {'csv, parquet or .ts' if isinstance(data, SeriesData) else 'csv or parquet'} file"
@@ -319,7 +364,11 @@ def _header(data: FileData, path: Path) -> Iterator[str]:
 
 def _named_columns(data: FileData) -> list[tuple[str, str | None]]:
     """What the config says and the column it names, for each column that it names."""
-    named = {"data.target": data.target, "data.id": data.id, "data.split.column": data.split.column}
+    named = {"data.id": data.id, "data.split.column": data.split.column}
+    if isinstance(data, LabelledData):
+        named = {"data.target": data.target, **named}
+    if isinstance(data, CorpusData):
+        named["data.text"] = data.text
     if isinstance(data, SeriesData):
         named["data.time"] = data.time
     if isinstance(data, InteractionsData):

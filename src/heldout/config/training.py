@@ -48,6 +48,33 @@ class RecommendConfig(TaskConfig):
 
 
 @dataclass
+class SamplesConfig:
+    """Texts that a language model writes once it is trained, to be read by people."""
+
+    # how many; 0 writes none
+    count: int = 8
+    # most tokens of each
+    max_tokens: int = 100
+    # what each begins with; an empty one lets the model begin
+    prompt: str = ""
+    # below 1 likely tokens become likelier, above 1 less so
+    temperature: float = 0.8
+    # of the likeliest tokens so many that their probabilities add up to this share; the others are never drawn
+    top_p: float = 0.95
+    # of what is drawn
+    seed: int = 0
+
+
+@dataclass
+class LanguageConfig(TaskConfig):
+    """Give the next token of a text; the loss is cross-entropy."""
+
+    solves: ClassVar[TaskKind] = TaskKind.language
+    name: str = "language"
+    samples: SamplesConfig = field(default_factory=SamplesConfig)
+
+
+@dataclass
 class OptimizerConfig:
     name: str = MISSING
     # null for a classical model, which has no optimizer
@@ -143,7 +170,8 @@ class TrainerConfig:
     batch_size: int = 100
     # batch for measuring; changes nothing but speed and memory
     eval_batch_size: int = 1000
-    # validation metric that decides which epoch is kept: loss, accuracy; of a regression loss, r2, rmse, mae
+    # validation metric that decides which epoch is kept: loss, accuracy; of a regression loss, r2, rmse, mae; of a
+    # language model loss, pseudo_r2, bits_per_byte, perplexity
     monitor: str = "loss"
     mode: Mode = Mode.min
     keep: Keep = Keep.best

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +12,19 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from heldout.config.data import DataConfig, TextData, TextFilesData, TokensConfig
+from heldout.config.data import DataConfig, TokensConfig
 from heldout.data.card import CARD_FILE, SPLITS, Card, Column
 from heldout.data.errors import OutputOccupied, shown
 from heldout.data.hashing import hash_file, hash_json
+from heldout.data.packing import packed
 from heldout.data.raw import RawData
 from heldout.data.sources import load_source
 from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
 from heldout.data.statistics import compute_statistics, target_statistics
 from heldout.data.store import file_name, input_specs, write_split
-from heldout.data.tokens import with_tokens
+from heldout.data.tokens import train_tokenizer, with_tokens
 
 log = logging.getLogger(__name__)
-
-TOKENISED = (TextData, TextFilesData)
 
 
 def prepare(config: DataConfig, out: Path) -> Card:
@@ -45,16 +44,31 @@ def prepare(config: DataConfig, out: Path) -> Card:
         raw = raw.take(limit_rows(raw, config.limit, config.split.seed))
     rows = split_rows(raw, config.split)
     rows["train"] = share_of_train(raw, rows["train"], config.train_share)
-    raw = with_train_vocabulary(raw, rows["train"])
-    if raw.texts is not None:
-        raw = with_tokens(raw, rows["train"], config.tokens if isinstance(config, TOKENISED) else TokensConfig())
+    part_of = _parts(with_train_vocabulary(raw, rows["train"]), rows, config)
     with _replacing(out) as folder:
+        class_counts: dict[str, list[int]] = {}
+        counts: dict[str, int] = {}
         for name in SPLITS:
-            write_split(folder / file_name(name), raw.take(rows[name]))
-        card = _describe(raw, rows, config, folder, source_hash)
+            part = part_of(name)
+            write_split(folder / file_name(name), part)
+            counts[name], class_counts[name] = len(part), _class_counts(part)
+        card = _describe(part_of("train"), counts, class_counts, config, folder, source_hash)
         card.save(folder)
     log.info("%s: %s examples in %s", card.name, card.counts, out)
     return card
+
+
+def _parts(raw: RawData, rows: Rows, config: DataConfig) -> Callable[[str], RawData]:
+    """The data by the name of a split; texts as tokens, by a tokenizer that has seen train and nothing else."""
+    settings = getattr(config, "tokens", TokensConfig())
+    if raw.texts is not None and not raw.continued:
+        raw = with_tokens(raw, rows["train"], settings)
+    if not raw.continued:
+        return lambda name: raw.take(rows[name])
+    assert raw.texts is not None
+    tokenizer = train_tokenizer(raw.texts[rows["train"]].tolist(), settings)
+    known = replace(raw, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size())
+    return lambda name: packed(known.take(rows[name]), tokenizer, settings.max_tokens)
 
 
 def with_train_vocabulary(raw: RawData, train: np.ndarray) -> RawData:
@@ -89,36 +103,42 @@ def config_hash(config: DataConfig) -> str:
     return hash_json(OmegaConf.to_container(OmegaConf.structured(config), resolve=True, enum_to_str=True))
 
 
-def _describe(raw: RawData, rows: Rows, config: DataConfig, folder: Path, source_hash: str) -> Card:
-    train = raw.take(rows["train"])
+def _describe(
+    train: RawData,
+    counts: dict[str, int],
+    class_counts: dict[str, list[int]],
+    config: DataConfig,
+    folder: Path,
+    source_hash: str,
+) -> Card:
     card = Card(
         name=config.name,
         source=config.source,
         modality=config.modality.value,
-        task=raw.task,
-        classes=raw.classes,
-        counts={name: len(rows[name]) for name in SPLITS},
-        class_counts={name: _class_counts(raw, rows[name]) for name in SPLITS},
-        inputs=input_specs(raw.inputs),
+        task=train.task,
+        classes=train.classes,
+        counts=counts,
+        class_counts=class_counts,
+        inputs=input_specs(train.inputs),
         statistics=compute_statistics(train),
-        columns=raw.columns,
-        target={} if raw.classes else target_statistics(train.target),
-        tokenizer=raw.tokenizer,
-        vocabulary=raw.vocabulary,
+        columns=train.columns,
+        target={} if train.classes or train.continued else target_statistics(train.target),
+        tokenizer=train.tokenizer,
+        vocabulary=train.vocabulary,
         config_hash=config_hash(config),
         source_hash=source_hash,
         files={file_name(name): hash_file(folder / file_name(name)) for name in SPLITS},
-        license=raw.license,
-        citation=raw.citation,
-        description=raw.description,
+        license=train.license,
+        citation=train.citation,
+        description=train.description,
     )
     return replace(card, data_hash=card.compute_data_hash())
 
 
-def _class_counts(raw: RawData, rows: np.ndarray) -> list[int]:
-    if not raw.classes:
+def _class_counts(part: RawData) -> list[int]:
+    if not part.classes:
         return []
-    counts: list[int] = np.bincount(raw.class_indices()[rows], minlength=len(raw.classes)).tolist()
+    counts: list[int] = np.bincount(part.class_indices(), minlength=len(part.classes)).tolist()
     return counts
 
 

@@ -19,6 +19,7 @@ from heldout.data.statistics import valid_steps
 from heldout.data.store import Split, read_split
 from heldout.data.test_split import inputs_for_duplicate_check
 from heldout.data.tokens import UNKNOWN
+from heldout.scoring import LANGUAGE
 
 # near copies are searched for at most so many validation and test examples each, evenly spread
 MOST_QUERIES = 5_000
@@ -68,7 +69,7 @@ class _Measure:
 
 
 _NO_COPIES = _Measure(0, "no pair of a user and an item is rated twice")
-_NO_CLASSES = _Measure(0, "no classes: the target is a number")
+_NO_CLASSES = _Measure(0, "no classes to tell apart")
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,8 @@ def _unknown_tokens(data: _Prepared, policy: QualityConfig) -> _Measure:
 def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
     if data.card.modality != "text":
         return _Measure(0, "no texts")
+    if data.card.task == LANGUAGE:
+        return _Measure(0, "texts to be continued are laid end to end, and not cut")
     most = data.card.inputs["tokens"]["shape"][0]
     share = float((data.train.inputs["length"] == most).mean())
     return _Measure(share, f"{share:.1%} of the texts of train fill all {most} tokens, and were likely cut")
@@ -274,7 +277,7 @@ def _unknown_users(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 
 def _constant_target(data: _Prepared, policy: QualityConfig) -> _Measure:
-    if data.card.classes:
+    if not data.card.target:
         return _Measure(0, "no numbers to predict")
     splits = {"train": data.train.target, "validation": data.validation.target}
     constant = [name for name, target in splits.items() if target.min() == target.max()]

@@ -11,7 +11,7 @@ from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
-from heldout.scoring import CLASSIFICATION, RECOMMENDATION, REGRESSION
+from heldout.scoring import CLASSIFICATION, LANGUAGE, RECOMMENDATION, REGRESSION
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +23,8 @@ class RawData:
         series  x float32 [n, channels, length]; length int32 [n] where lengths differ: the valid steps, the rest is 0
         table   numeric float32 [n, numeric columns], NaN for missing; categorical int32 [n, categorical columns],
                 0 for missing, else 1 + index into the categories of the column
-        text    none yet: the tokens int32 [n, tokens] and their length int32 [n] come of `texts` when train is known
+        text    none yet: the tokens int32 [n, tokens] and their length int32 [n] come of `texts` when train is known;
+                texts to be continued become blocks, whose target is how many tokens are predicted
     """
 
     # unique and stable from one reading to the next, [n]
@@ -45,6 +46,8 @@ class RawData:
     columns: list[Column] = field(default_factory=list)
     # numbers are ratings, which the first categorical column's users gave to the second one's items
     ratings: bool = False
+    # texts are to be continued; no text occurs twice
+    continued: bool = False
     # text only, once train is known
     tokenizer: str = ""
     vocabulary: int = 0
@@ -59,9 +62,11 @@ class RawData:
 
     @property
     def task(self) -> str:
-        """What is predicted: a class, a number or a rating."""
+        """What is predicted: a class, a number, a rating or the next token."""
         if self.classes:
             return CLASSIFICATION
+        if self.continued:
+            return LANGUAGE
         return RECOMMENDATION if self.ratings else REGRESSION
 
     def check(self) -> None:
@@ -96,7 +101,8 @@ class RawData:
 
     def _check_target(self) -> None:
         if not self.classes:
-            self._check_numbers()
+            if not self.continued:
+                self._check_numbers()
             return
         present = set(self.target.tolist())
         if unknown := sorted(present - set(self.classes)):
@@ -120,6 +126,16 @@ class RawData:
                 f"all {len(self)} examples have the target {self.target[0]:g}; there is nothing to predict. Is the "
                 "target the right column?"
             )
+
+    def to_be_continued(self) -> RawData:
+        """The texts without their classes, each once: the first of those that are the same."""
+        assert self.texts is not None
+        first: dict[str, int] = {}
+        for row, text in enumerate(self.texts.tolist()):
+            first.setdefault(text, row)
+        kept = self.take(np.array(list(first.values())))
+        sizes = np.array([float(len(text.encode())) for text in first])
+        return replace(kept, classes=[], target=sizes, continued=True)
 
     def take(self, rows: np.ndarray) -> RawData:
         """The examples at these positions, in this order."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from heldout.data.packing import next_tokens
 from heldout.data.raw import RawData
 from heldout.data.scratch import block_rows
+from heldout.scoring import LANGUAGE
 
 Statistics = dict[str, dict[str, list[float]]]
 
@@ -16,6 +18,8 @@ def compute_statistics(train: RawData) -> Statistics:
         values = train.inputs["numeric"]
         medians = [_median(column) for column in values.T]
         return {"numeric": {**_moments(list(values.T)), "median": medians}}
+    if train.task == LANGUAGE:
+        return {"tokens": {"count": _token_counts(next_tokens(train.inputs), train.vocabulary)}}
     if "x" not in train.inputs:
         return {}
     x = train.inputs["x"]
@@ -36,6 +40,11 @@ def valid_steps(inputs: dict[str, np.ndarray]) -> np.ndarray:
     n, _, steps = inputs["x"].shape
     length = inputs.get("length", np.full(n, steps))
     return np.arange(steps) < length[:, None]
+
+
+def _token_counts(tokens: np.ndarray, vocabulary: int) -> list[float]:
+    counts: list[float] = np.bincount(tokens[tokens >= 0], minlength=vocabulary).astype(np.float64).tolist()
+    return counts
 
 
 def _moments(features: list[np.ndarray]) -> dict[str, list[float]]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # of the tokens, in this order
 SPECIAL = ("[PAD]", "[UNK]")
 PADDING, UNKNOWN = range(len(SPECIAL))
+# of what is written token by token: before and after each text
+SEPARATOR = len(SPECIAL)
+SEPARATOR_NAME = "[SEP]"
 
 
 def with_tokens(raw: RawData, train: np.ndarray, config: TokensConfig) -> RawData:
@@ -39,6 +42,8 @@ def with_tokens(raw: RawData, train: np.ndarray, config: TokensConfig) -> RawDat
 
 def train_tokenizer(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
     """A tokenizer whose vocabulary comes from these texts."""
+    if config.kind is Vocabulary.bytes:
+        return _train_on_bytes(texts, config)
     library = _library()
     words = config.kind is Vocabulary.words
     model = (
@@ -64,6 +69,27 @@ def train_tokenizer(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
     return tokenizer
 
 
+def _train_on_bytes(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
+    """Byte-level byte-pair encoding (Radford et al. 2019, section 2.2): tokens give every text back."""
+    library = _library()
+    tokenizer: Tokenizer = library.Tokenizer(library.models.BPE())
+    if config.lowercase:
+        tokenizer.normalizer = library.normalizers.Lowercase()
+    tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = library.decoders.ByteLevel()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=config.vocabulary,
+        min_frequency=config.min_frequency,
+        special_tokens=[*SPECIAL, SEPARATOR_NAME],
+        initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    # a text that holds the name of a special token is a text like any other
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> dict[str, np.ndarray]:
     """`tokens` int32 [texts, max_tokens] and `length` int32 [texts], at least 1."""
     found = [one.ids[:max_tokens] or [UNKNOWN] for one in tokenizer.encode_batch(list(texts))]
@@ -77,11 +103,15 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> dict[
 def load_tokenizer(content: str) -> Tokenizer:
     """The tokenizer that a card holds as JSON."""
     tokenizer: Tokenizer = _library().Tokenizer.from_str(content)
+    # it does not write this down
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 
 def decode(tokenizer: Tokenizer, tokens: np.ndarray, length: np.ndarray) -> list[str]:
-    """Texts that have these tokens: the known ones, separated by blanks."""
+    """Texts that have these tokens: the known ones, separated by blanks; of bytes the very texts."""
+    if tokenizer.decoder is not None:
+        return [tokenizer.decode(row[:end].tolist()) for row, end in zip(tokens, length, strict=True)]
     return [
         " ".join(str(tokenizer.id_to_token(int(token))) for token in row[:end])
         for row, end in zip(tokens, length, strict=True)

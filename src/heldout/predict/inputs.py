@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from heldout.config.compose import load_data_config
-from heldout.config.data import FileData, SeriesData, TableData, TextFilesData
+from heldout.config.data import CorpusData, FileData, SeriesData, TableData, TextFilesData
 from heldout.config.predict import PredictConfig
 from heldout.data.card import Card
 from heldout.data.columns import column_numbers, column_text, encode_table
@@ -54,7 +54,9 @@ def examples_of(config: PredictConfig, model: TrainedModel) -> Examples:
     table = read_table(path, _reader(config), key="path")
     ids = _ids(table, config)
     if card.tokenizer:
-        column = data.text if isinstance(data, TextFilesData) and data.text in table.column_names else "text"
+        column = (
+            data.text if isinstance(data, TextFilesData | CorpusData) and data.text in table.column_names else "text"
+        )
         if problems := list(_missing([column], table)):
             raise _does_not_fit(path, card, problems, [f"{column} (text)"])
         texts = [text or "" for text in column_text(table[column], column).to_pylist()]

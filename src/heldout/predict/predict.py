@@ -24,6 +24,8 @@ PROBABILITY = "probability."
 def predict(config: PredictConfig) -> Path:
     """Writes predictions.parquet, a row an example: `id`, `prediction`, and a column `probability.CLASS` a class.
 
+    Of a language model there is `bits_per_byte` in place of a prediction.
+
     Raises:
         UserError: the model, the examples or the tracking store cannot be used; nothing is written then.
     """
@@ -50,7 +52,8 @@ def _table(model: TrainedModel, ids: np.ndarray, inputs: dict[str, np.ndarray]) 
     predicted = model.predictor.predict_encoded(inputs)
     columns: dict[str, pa.Array] = {"id": pa.array(ids.tolist(), pa.string())}
     if not model.card.classes:
-        return pa.table({**columns, "prediction": pa.array(predicted["prediction"].to_numpy(), pa.float64())})
+        numbers = {name: pa.array(predicted[name].to_numpy(), pa.float64()) for name in predicted.columns}
+        return pa.table({**columns, **numbers})
     probabilities = predicted.to_numpy()
     classes = np.array(model.card.classes)
     columns["prediction"] = pa.array(classes[probabilities.argmax(axis=1)].tolist(), pa.string())

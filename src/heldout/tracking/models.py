@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heldout.data.card import CARD_FILE, Card, Column
+from heldout.scoring import LANGUAGE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def signature(card: Card) -> ModelSignature:
     if card.tokenizer:
         inputs = [ColSpec("string", name="text")]
     outputs: list[Any] = [ColSpec("float", name=name) for name in card.classes] or [
-        ColSpec("double", name="prediction")
+        ColSpec("double", name="bits_per_byte" if card.task == LANGUAGE else "prediction")
     ]
     return ModelSignature(Schema(inputs), Schema(outputs))
 

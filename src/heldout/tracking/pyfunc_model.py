@@ -12,12 +12,14 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 BATCH_SIZE = 512
+# of texts to be continued, which each get a logit a token of the vocabulary at every place
+BLOCKS = 32
 
 Inputs = dict[str, np.ndarray]
 
 
 class HeldoutModel(PythonModel):
-    """Class probabilities, or numbers, by a network or a baseline that Heldout fitted."""
+    """Class probabilities, numbers, or bits a byte of texts, by a network or a baseline that Heldout fitted."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Builds the model from the config and card beside it, and loads its weights."""
@@ -39,6 +41,8 @@ class HeldoutModel(PythonModel):
     ) -> pd.DataFrame:
         """Probabilities [examples, classes] as a data frame, a column a class; or numbers in the column `prediction`.
 
+        A language model gives `bits_per_byte` of what of each text fits into a block.
+
         Args:
             model_input: as the signature says; see heldout.tracking.models.
         """
@@ -47,10 +51,19 @@ class HeldoutModel(PythonModel):
     def predict_encoded(self, inputs: Inputs) -> pd.DataFrame:
         """As `predict`, for examples as the prepare stage leaves them."""
         examples = len(next(iter(inputs.values())))
+        size = BLOCKS if self._card.task == "language" else BATCH_SIZE
         parts = [
-            self._predict({name: array[start : start + BATCH_SIZE] for name, array in inputs.items()})
-            for start in range(0, examples, BATCH_SIZE)
+            self._predict({name: array[start : start + size] for name, array in inputs.items()})
+            for start in range(0, examples, size)
         ]
+        if self._card.task == "language":
+            from heldout.data.packing import next_tokens
+            from heldout.data.token_sums import TokenTable
+
+            written = TokenTable.of(self._card).sums(next_tokens(inputs))["bytes"]
+            losses = np.concatenate(parts) if parts else np.empty(0)
+            # an empty text has no byte, but an end
+            return pd.DataFrame({"bits_per_byte": losses / (np.log(2) * np.maximum(written, 1))})
         if not self._card.classes:
             return pd.DataFrame({"prediction": np.concatenate(parts) if parts else np.empty(0)})
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self._card.classes)), np.float32)
@@ -67,6 +80,10 @@ class HeldoutModel(PythonModel):
 
             texts = given["text"] if isinstance(given, pd.DataFrame) else given
             most = self._card.inputs["tokens"]["shape"][0]
+            if self._card.task == "language":
+                from heldout.data.packing import encode_texts
+
+                return encode_texts(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most - 1)
             return encode(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most)
         arrays = given if isinstance(given, dict) else {"x": given}
         return {name: np.asarray(arrays[name], spec["dtype"]) for name, spec in self._card.inputs.items()}
@@ -88,6 +105,14 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
         # a copy, because torch cannot take arrays that may not be written to
         tensors = {name: torch.from_numpy(array.copy()) for name, array in inputs.items()}
         outputs = network(tensors).float()
+        if card.task == "language":
+            from torch.nn import functional
+
+            from heldout.data.packing import NOTHING, next_tokens
+
+            target = torch.from_numpy(next_tokens(inputs))
+            losses = functional.cross_entropy(outputs.transpose(1, 2), target, ignore_index=NOTHING, reduction="none")
+            return np.asarray(losses.double().sum(dim=1).numpy())
         if not card.classes:
             return TargetScale.of(card).restored(outputs.numpy())
         return np.asarray(torch.softmax(outputs, dim=1).numpy())

@@ -24,6 +24,7 @@ from heldout.config.stages import TrainConfig
 from heldout.config.training import (
     Accelerator,
     ClassifyConfig,
+    LanguageConfig,
     RecommendConfig,
     RegressConfig,
     TaskConfig,
@@ -31,13 +32,16 @@ from heldout.config.training import (
 )
 from heldout.data.batches import Batches
 from heldout.data.card import Card
+from heldout.data.packing import next_tokens
 from heldout.data.shard import Shard
 from heldout.data.store import Split
 from heldout.inside import Cost
 from heldout.models import build, load_weights, save_weights
+from heldout.models.sampling import written
 from heldout.models.target_scale import TargetScale
-from heldout.scoring import CLASSIFICATION, scoring_of
+from heldout.scoring import CLASSIFICATION, LANGUAGE, scoring_of
 from heldout.tasks.classify import Classify
+from heldout.tasks.language import Language, surprise
 from heldout.tasks.regress import Regress
 from heldout.tasks.shared_steps import SharedSteps
 from heldout.tasks.supervised import BlockSteps, Supervised
@@ -72,15 +76,19 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 # more would save little, and make a signal wait
 MAX_STEPS_A_BLOCK = 16
 MAX_BLOCK_BYTES = 1 << 26
+# numbers that may come out of a network at once where nothing is learned from them
+MAX_OUTPUTS = 1 << 25
 TASKS: dict[type[TaskConfig], Callable[..., Supervised]] = {
     ClassifyConfig: Classify,
     RegressConfig: Regress,
     # a rating is a number
     RecommendConfig: Regress,
+    LanguageConfig: Language,
 }
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
+SAMPLES = "samples.txt"
 
 
 def fit_deep(
@@ -148,6 +156,7 @@ def fit_deep(
         seconds=seconds,
         model_file=folder / WEIGHTS,
         started_from=started_from,
+        texts=_texts(config.task, network, data.card),
         inside=_from_inside(network, data, inside[0].rows, costs, rate, device.type) if inside else None,
     )
 
@@ -193,20 +202,35 @@ def load_network(config: DeepConfig, card: Card, weights: Path) -> nn.Module:
 
 @torch.inference_mode()
 def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np.ndarray:
-    """Class probabilities float32 `[examples, classes]`, or numbers float64 `[examples]` in the unit of the target.
+    """Class probabilities float32 `[examples, classes]`, numbers float64 `[examples]` in the unit of the target, or of
+    texts their losses float64 `[examples]` in nats.
 
     In the order of the split, in evaluation mode.
     """
     network.eval()
     device = next(network.parameters()).device
     rows = []
-    for batch in Batches(split.inputs, split.target, batch_size, shuffle=False, seed=0):
+    target = _target_of(split, card)
+    for batch in Batches(split.inputs, target, _at_once(batch_size, card), shuffle=False, seed=0):
         inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
-        rows.append(network(inputs).float().cpu())
+        found = network(inputs).float()
+        if card.task == LANGUAGE:
+            found = surprise(found, batch["target"].to(device)).double().sum(dim=1)
+        rows.append(found.cpu())
     outputs = torch.cat(rows)
+    if card.task == LANGUAGE:
+        return np.asarray(outputs.numpy())
     if card.task == CLASSIFICATION:
         return np.asarray(torch.softmax(outputs, dim=1).numpy())
     return TargetScale.of(card).restored(outputs.numpy())
+
+
+def _texts(task: TaskConfig, network: nn.Module, card: Card) -> dict[str, str]:
+    """What the model writes, by the name of a file."""
+    if not isinstance(task, LanguageConfig) or task.samples.count == 0:
+        return {}
+    texts = written(network, card, task.samples)
+    return {SAMPLES: "\n\n".join(f"--- {number} ---\n{text}" for number, text in enumerate(texts, start=1)) + "\n"}
 
 
 def _frozen(config: TrainConfig) -> list[Callback]:
@@ -333,7 +357,7 @@ def _no_search_for_gpus() -> Iterator[None]:
 
 
 def _loaders(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None = None) -> tuple[Any, list[Any]]:
-    size = config.trainer.eval_batch_size
+    size = _at_once(config.trainer.eval_batch_size, data.card)
     block = config.trainer.batch_size * _steps_a_block(config.trainer, data.train)
     target = _target_of(data.train, data.card)
     train = Batches(data.train.inputs, target, block, shuffle=True, seed=seed, shard=shard)
@@ -355,8 +379,18 @@ def _part(split: Split, card: Card, shard: Shard | None) -> tuple[dict[str, np.n
 
 
 def _target_of(split: Split, card: Card) -> np.ndarray:
-    """As networks learn it: class indices, or standardised numbers."""
+    """As networks learn it: class indices, standardised numbers, or the next tokens."""
+    if card.task == LANGUAGE:
+        return next_tokens(split.inputs)
     return split.target if card.task == CLASSIFICATION else TargetScale.of(card).standardised(split.target)
+
+
+def _at_once(batch_size: int, card: Card) -> int:
+    """So many examples of a batch for measuring that what comes out of the network is no more than memory can hold."""
+    if card.task != LANGUAGE:
+        return batch_size
+    outputs = card.inputs["tokens"]["shape"][0] * card.vocabulary
+    return max(1, min(batch_size, MAX_OUTPUTS // outputs))
 
 
 def _block_steps(settings: TrainerConfig) -> BlockSteps | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,8 @@ class Fitted:
     """The outcome of a fit.
 
     history: a row per epoch and split. predictions: by split, at the kept epoch. seconds: of fitting, measuring
-    included. inside: of a network that was looked into. started_from: the weights that it began with, where it did not
-    begin at random.
+    included. inside: of a network that was looked into. texts: what a model has written, by file name. started_from:
+    the weights that it began with, where it did not begin at random.
     """
 
     history: list[dict[str, Any]]
@@ -67,6 +67,7 @@ class Fitted:
     seconds: float
     model_file: Path
     inside: FromInside | None = None
+    texts: dict[str, str] = field(default_factory=dict)
     started_from: Started | None = None
 
 

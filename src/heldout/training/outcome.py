@@ -22,6 +22,7 @@ from heldout.record import (
     write_history,
     write_predictions,
     write_record,
+    write_text,
 )
 from heldout.scoring import scoring_of
 from heldout.tracking import RunTracker
@@ -89,6 +90,9 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
     if log_model:
         example = {name: values[:EXAMPLE_ROWS] for name, values in data.validation.inputs.items()}
         run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
+    for name, text in fitted.texts.items():
+        write_text(folder / name, text)
+        run.log_artifact(folder / name)
     # last: from here on the record counts
     write_record(folder, info)
     for name in (HISTORY_FILE, PREDICTIONS_FILE, CONFIG_FILE, RECORD_FILE):

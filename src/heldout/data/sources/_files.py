@@ -45,7 +45,7 @@ def _read_csv(path: Path, config: FileData, key: str) -> pa.Table:
     from pyarrow import csv
 
     # ids and labels stay as they are written: 007 is not 7
-    verbatim = {name: pa.string() for name in (config.target, config.id) if name}
+    verbatim = {name: pa.string() for name in (getattr(config, "target", None), config.id) if name}
     try:
         table = csv.read_csv(
             path,

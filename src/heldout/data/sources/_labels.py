@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heldout.config.data import FileData, SplitMethod, TaskKind
+from heldout.config.data import FileData, LabelledData, SplitMethod, TaskKind
 from heldout.data.arrow import to_numpy
 from heldout.data.card import SPLITS
 from heldout.data.columns import column_text, first_not_a_number, is_numeric
@@ -55,7 +55,7 @@ def ids(table: pa.Table, config: FileData, prefix: str = "row") -> np.ndarray:
     return complete_text(table, config.id, "data.id")
 
 
-def target(table: pa.Table, config: FileData) -> np.ndarray:
+def target(table: pa.Table, config: LabelledData) -> np.ndarray:
     """The class of each row, text [rows].
 
     Raises:
@@ -78,7 +78,7 @@ def target(table: pa.Table, config: FileData) -> np.ndarray:
     return labels
 
 
-def numbers(table: pa.Table, config: FileData) -> np.ndarray:
+def numbers(table: pa.Table, config: LabelledData) -> np.ndarray:
     """The number to predict of each row, float64 [rows].
 
     Raises:
@@ -105,7 +105,7 @@ def numbers(table: pa.Table, config: FileData) -> np.ndarray:
     return values
 
 
-def target_of(table: pa.Table, config: FileData) -> tuple[np.ndarray, list[str]]:
+def target_of(table: pa.Table, config: LabelledData) -> tuple[np.ndarray, list[str]]:
     """Classes and their order or, with data.task=regression, numbers and an empty list."""
     if config.task is TaskKind.regression:
         return numbers(table, config), []

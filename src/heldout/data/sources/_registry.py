@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from heldout.config.data import DataConfig
+from heldout.config.data import DataConfig, TaskKind
 from heldout.data.errors import DataError, UnknownSource, shown
 from heldout.data.raw import RawData
 
@@ -39,6 +39,8 @@ def load_source(config: DataConfig) -> RawData:
     if config.source not in _SOURCES:
         raise UnknownSource(f"data.source={config.source}: expected one of {shown(source_names(), most=50)}.")
     raw = _SOURCES[config.source](config)
+    if config.task is TaskKind.language and raw.texts is not None:
+        raw = raw.to_be_continued()
     if raw.task != config.task.name:
         raise DataError(
             f"data.task={config.task.name} with data.source={config.source}: the source gives "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class Baseline:
         self.estimator.fit(x, target)
 
     def predict(self, inputs: Inputs) -> np.ndarray:
-        """Class probabilities float32 `[examples, classes]`, or numbers float64 `[examples]`."""
+        """Class probabilities float32 `[examples, classes]`, or numbers float64 `[examples]`, of texts their losses."""
         if self.classes:
             return self.predict_proba(inputs)
         return np.asarray(self.estimator.predict(self.features(inputs)), dtype=np.float64)
@@ -62,8 +63,7 @@ class Baseline:
 
     def save(self, path: Path) -> None:
         """Write the fitted model in the skops format; the file is there complete or not at all."""
-        features = {"mean": self.features.mean, "std": self.features.std, "vocabulary": self.features.vocabulary}
-        write({"estimator": self.estimator, "features": features, "classes": self.classes}, path)
+        write({"estimator": self.estimator, "features": asdict(self.features), "classes": self.classes}, path)
 
 
 def build(config: ModelConfig, card: Card, seed: int) -> Baseline:

@@ -15,6 +15,7 @@ from heldout.config.model import (
     MeanConfig,
     ModelConfig,
     NaiveConfig,
+    NGramConfig,
     RandomForestConfig,
     RidgeConfig,
 )
@@ -67,6 +68,13 @@ def har(config: HARConfig, card: Card, seed: int) -> Any:
     steps = _channel_steps(card, config.channel, max(config.spans))
     means = PastMeans((config.channel + 1) * steps, list(config.spans))
     return make_pipeline(means, Ridge(alpha=config.alpha))
+
+
+def ngram(config: NGramConfig, card: Card, seed: int) -> Any:
+    """Interpolated Kneser-Ney (Chen and Goodman 1999)."""
+    from heldout.models.baselines.ngram import NGram
+
+    return NGram(config.order, card.vocabulary)
 
 
 def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
@@ -125,6 +133,7 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
     RidgeConfig: ridge,
     NaiveConfig: naive,
     HARConfig: har,
+    NGramConfig: ngram,
     LogisticConfig: logistic,
     KNNConfig: knn,
     RandomForestConfig: random_forest,

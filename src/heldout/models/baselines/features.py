@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heldout.scoring import LANGUAGE
+
 if TYPE_CHECKING:
     from heldout.data.card import Card
 
@@ -19,7 +21,8 @@ class Features:
     """How inputs become features.
 
     Images and series are standardised by channel, as networks see them, and flattened. A table keeps its numbers,
-    NaN where missing, followed by the codes of its categories. A text becomes how often each token occurs in it.
+    NaN where missing, followed by the codes of its categories. A text becomes how often each token occurs in it; one
+    to be continued keeps the order of its tokens.
     """
 
     # of each channel, on the scale 0..1 for images; empty for tables
@@ -27,15 +30,19 @@ class Features:
     std: list[float]
     # number of tokens; 0 for what is no text
     vocabulary: int = 0
+    in_order: bool = False
 
     @classmethod
     def of(cls, card: Card) -> Features:
         """The features of a data set."""
         statistics = card.statistics.get("x", {"mean": [], "std": []})
-        return cls(statistics["mean"], statistics["std"], card.vocabulary)
+        return cls(statistics["mean"], statistics["std"], card.vocabulary, card.task == LANGUAGE)
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
-        """Float32 `[examples, features]`."""
+        """Float32 `[examples, features]`; of tokens in order int32 `[examples, tokens]`, -1 behind their end."""
+        if self.in_order:
+            tokens, length = inputs["tokens"], inputs["length"]
+            return np.where(np.arange(tokens.shape[1]) < length[:, None], tokens, -1)
         if "x" in inputs:
             return self._grid(inputs)
         if "tokens" in inputs:
