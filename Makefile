@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # the environment's programs before any others: DVC stages call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-kills image campaign setup lint format lock
+.PHONY: repro test test-kills test-k8s image campaign setup lint format lock
 
 repro: $(READY)
 	$(BIN)/heldout repro
@@ -20,6 +20,10 @@ test: $(READY)
 # sweeps whose processes are killed at some moment, and go on
 test-kills: $(READY)
 	$(BIN)/python -m pytest -m kills --numprocesses 2 --dist loadfile
+
+# everything in k8s/, on a Kubernetes of its own or on HELDOUT_KUBE_CONTEXT
+test-k8s: $(READY)
+	$(BIN)/python -m pytest -m k8s tests/k8s
 
 # the project's image, built by docker, podman or buildah: make image BASE=python:3.12-slim-bookworm
 image:

@@ -51,6 +51,8 @@ def check(command: list[str]) -> None:
         chosen = mlflow.get_command(Context(mlflow), arguments[0])
         assert chosen is not None, f"mlflow has no command {arguments[0]}"
         chosen.make_context(arguments[0], arguments[1:])
+    elif command[0].startswith("k8s/"):
+        assert os.access(ROOT / command[0], os.X_OK), f"{command[0]} is no program"
     else:
         assert program in OTHERS, f"no test knows {program}"
 
