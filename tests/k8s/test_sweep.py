@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +15,13 @@ from tests.k8s.conftest import eventually
 from tests.k8s.kube import Kube
 
 TRIALS = 32
-TUNE = ("hydra/sweeper=ray_tune", "cluster=kubernetes", f"sweep.trials={TRIALS}", "sweep.refit.top=0")
+TUNE = (
+    "hydra/sweeper=ray_tune",
+    "cluster=kubernetes",
+    f"sweep.trials={TRIALS}",
+    "sweep.refit.top=0",
+    "tracking.start_seconds=180",
+)
 FIT = ("data=digits", "model=mlp", "trainer.max_epochs=40", "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))")
 AWAY_SECONDS = 60
 
@@ -32,7 +39,8 @@ def ray(cluster: Kube) -> Iterator[Kube]:
 def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     ray: Kube, submit: Callable[..., str], mlflow_address: str
 ) -> None:
-    job = submit("sweep", "search", "-m", *TUNE, *FIT, "sweep.name=search", cpu="100m")
+    name = f"search-{secrets.token_hex(2)}"
+    job = submit("sweep", "search", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
     eventually(lambda: ended(mlflow_address, job) >= 4, 180, 2)
     ray("delete", "pod", one_of(ray, "ray-worker"), "--grace-period=0", "--force")
     eventually(lambda: ended(mlflow_address, job) >= 10, 180, 2)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from heldout.tracking import RunTracker, Tracking, connect, sync
-from heldout.tracking.errors import TrackingUnavailable
+from heldout.tracking.errors import TrackingAway, TrackingUnavailable
 from heldout.tracking.runs import SPOOL_ROOT
 
 from .conftest import Server, quick_config, timed, wait_until
@@ -168,6 +170,15 @@ def test_a_run_begins_when_the_server_comes_back_in_time(server: Server, client:
     assert run.finish()
     assert run.url == f"{server.uri}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
     assert client.get_run(run.run_id).info.run_name == "in time"
+
+
+def test_where_it_was_before_a_server_is_waited_for(server: Server, tmp_path: Path) -> None:
+    config = replace(quick_config(server.uri), start_seconds=30.0)
+    server.kill()
+    with pytest.raises(TrackingAway):
+        connect(config, tmp_path)
+    threading.Timer(3.0, server.start).start()
+    assert connect(config, tmp_path, patient=True).start_run("run").run_id
 
 
 def test_the_spool_names_its_run_but_no_password(server: Server, tmp_path: Path) -> None:

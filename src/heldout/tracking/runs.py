@@ -41,6 +41,8 @@ PARENT_TAG = "mlflow.parentRunId"
 LOGIN_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 LOGIN_ERRORS = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 LONGEST_RETRY_PAUSE = 8.0
+# between attempts to reach a server that was there before
+AWAY_PAUSE = 2.0
 # runs asked for at once
 PAGE = 1000
 
@@ -54,11 +56,13 @@ class Child:
     tags: dict[str, str]
 
 
-def connect(config: TrackingConfig, directory: Path | None = None) -> Tracking:
+def connect(config: TrackingConfig, directory: Path | None = None, patient: bool = False) -> Tracking:
     """Opens the tracking store that `config` names, and the experiment in it.
 
     Args:
         directory: where a local store and unsent data lie; the working folder by default.
+        patient: whether a server that does not answer is asked again for `start_seconds`, as where it was there a
+            moment ago; else its address is more likely wrong, which is better said at once.
 
     Raises:
         TrackingAddressError: the address is a folder.
@@ -67,8 +71,16 @@ def connect(config: TrackingConfig, directory: Path | None = None) -> Tracking:
     """
     directory = (directory or Path()).resolve()
     uri = resolve_uri(config.uri, directory)
-    client = open_store(uri, config.request_seconds)
-    return Tracking(config, client, uri, _experiment_id(client, uri, config.experiment), directory / SPOOL_ROOT)
+    give_up = time.monotonic() + (config.start_seconds if patient else 0.0)
+    while True:
+        try:
+            client = open_store(uri, config.request_seconds)
+            experiment_id = _experiment_id(client, uri, config.experiment)
+            return Tracking(config, client, uri, experiment_id, directory / SPOOL_ROOT)
+        except TrackingAway:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(AWAY_PAUSE)
 
 
 class Tracking:

@@ -94,7 +94,9 @@ def train(config: TrainConfig, trial: Trial | None = None, workers: Workers | No
         if config.resume is Resume.never and trial is None:
             state.discard()
         with _workers(config, identity.key, workers) as all_workers:
-            work = _Work(config, prepared, identity, state, connect(config.tracking), trial, all_workers)
+            # the sweep of a trial has reached the store already
+            tracking = connect(config.tracking, patient=trial is not None)
+            work = _Work(config, prepared, identity, state, tracking, trial, all_workers)
             _fit_all(work)
         return [Record.load(path) for path in state.deliver([fit.name for fit in work.fits], Path(config.out))]
 
