@@ -48,6 +48,7 @@ def kube() -> Iterator[Kube]:
             yield Kube(["--kubeconfig", str(node.kubeconfig)])
     finally:
         node.down()
+    assert not node.left_behind()
 
 
 @pytest.fixture(scope="session")

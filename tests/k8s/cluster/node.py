@@ -28,6 +28,8 @@ PROCESSES = (
 )  # fmt: skip
 # what kubelet sets for itself
 KERNEL_SETTINGS = ("vm.overcommit_memory", "kernel.panic", "kernel.panic_on_oops")
+# of kubelet's pods, and of containerd's containers
+CGROUPS = ("kubepods", "k8s.io")
 CLONE_NEWNET = 0x40000000
 
 
@@ -110,9 +112,24 @@ class Node:
         self._unmount()
         self._remove_network()
         self._restore_kernel_settings()
-        _remove_cgroups(self._namespace)
+        for cgroup in CGROUPS:
+            _remove_cgroups(cgroup)
         shutil.rmtree(self.folder)
         _remove_what_is_elsewhere()
+
+    def left_behind(self) -> list[str]:
+        """What is there of the cluster after `down`; nothing, if all is well."""
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        cgroups = [str(path) for name in CGROUPS for path in _cgroups(name)]
+        folders = [str(path) for path in (self.folder, Path(f"/run/netns/{self._namespace}")) if path.exists()]
+        networks = [str(path) for path in Path("/run/netns").glob("cni-*")]
+        return [
+            *(mount for mount in mounts if mount.startswith(str(self.folder))),
+            *(f"process {pid}" for pid in _processes_with(f"{self.folder}/")),
+            *cgroups,
+            *folders,
+            *networks,
+        ]
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Output of `kubectl ARGUMENTS` as the administrator."""
@@ -262,8 +279,13 @@ def _processes_with(text: str) -> list[int]:
     return found
 
 
+def _cgroups(name: str) -> list[Path]:
+    """Of the first version of cgroups one for each controller, of the second one."""
+    return [*Path("/sys/fs/cgroup").glob(f"*/{name}"), *Path("/sys/fs/cgroup").glob(name)]
+
+
 def _remove_cgroups(name: str) -> None:
-    for top in (*Path("/sys/fs/cgroup").glob(f"*/{name}"), *Path("/sys/fs/cgroup").glob(name)):
+    for top in _cgroups(name):
         for folder in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
             with contextlib.suppress(OSError):
                 folder.rmdir()
