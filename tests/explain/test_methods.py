@@ -23,6 +23,7 @@ PAIRS = [
     for family in sorted(deep_families(), key=lambda family: str(family.family))
     for name in ("odd colour image", "unequal series", "table", "text")
     if MADE[name].card.modality in {modality.value for modality in family.accepts}
+    and MADE[name].card.task in {task.value for task in family.solves}
 ]
 
 
