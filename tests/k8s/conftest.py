@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tests.k8s.cluster import binaries, images, needs
@@ -23,6 +25,7 @@ from tests.k8s.kube import Kube
 
 CACHE = Path(os.environ.get("HELDOUT_K8S_CACHE") or Path.home() / ".cache/heldout-k8s")
 CONTEXT = os.environ.get("HELDOUT_KUBE_CONTEXT")
+Edit = Callable[[dict[str, Any], dict[str, Any]], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,9 +81,12 @@ def mlflow_address(cluster: Kube) -> Iterator[str]:
 
 @pytest.fixture
 def submit(cluster: Kube) -> Callable[..., str]:
-    """Runs `heldout job ARGUMENTS | kubectl create -f -`; returns the name of the Job."""
+    """Runs `heldout job ARGUMENTS | kubectl create -f -`; returns the name of the Job.
 
-    def run(kind: str, name: str, *arguments: str, cpu: str = "1") -> str:
+    `edit` changes the spec of the Job and that of its pods on the way.
+    """
+
+    def run(kind: str, name: str, *arguments: str, cpu: str = "1", edit: Edit | None = None) -> str:
         # in a cluster that was there, an earlier run of the tests has left Jobs and runs
         name = f"{name}-{secrets.token_hex(2)}"
         done = subprocess.run(
@@ -91,11 +97,35 @@ def submit(cluster: Kube) -> Callable[..., str]:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+        job = yaml.safe_load(done.stdout)
+        pod = job["spec"]["template"]["spec"]
         # of several pods on one node of two cores
-        cluster("create", "-f", "-", stdin=done.stdout.replace("cpu: '1'", f"cpu: '{cpu}'"))
+        pod["containers"][0]["resources"]["requests"]["cpu"] = cpu
+        if edit is not None:
+            edit(job["spec"], pod)
+        cluster("create", "-f", "-", stdin=yaml.safe_dump(job))
         return name
 
     return run
+
+
+@pytest.fixture
+def gpus(cluster: Kube) -> Iterator[Callable[[int], None]]:
+    """Has the first node say that it has so many GPUs; nothing can be computed on them."""
+    node = cluster.get("nodes")["items"][0]["metadata"]["name"]
+
+    def give(count: int) -> None:
+        cluster("label", "node", node, "nvidia.com/gpu.present=true", "--overwrite")
+        patch(f'{{"op": "add", "path": "/status/capacity/nvidia.com~1gpu", "value": "{count}"}}')
+        # the kubelet makes it allocatable when it looks next
+        eventually(lambda: cluster.get("node", node)["status"]["allocatable"].get("nvidia.com/gpu") == str(count), 90)
+
+    def patch(*operations: str) -> None:
+        cluster("patch", "node", node, "--subresource=status", "--type=json", "-p", f"[{','.join(operations)}]")
+
+    yield give
+    cluster("label", "node", node, "nvidia.com/gpu.present-")
+    patch(*(f'{{"op": "remove", "path": "/status/{part}/nvidia.com~1gpu"}}' for part in ("capacity", "allocatable")))
 
 
 def eventually(check: Callable[[], object], seconds: float = 60.0, pause: float = 0.5) -> object:

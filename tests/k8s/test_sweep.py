@@ -42,6 +42,7 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     name = f"search-{secrets.token_hex(2)}"
     job = submit("sweep", "search", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
     eventually(lambda: ended(mlflow_address, job) >= 4, 180, 2)
+    again = submit("sweep", "again", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
     ray("delete", "pod", one_of(ray, "ray-worker"), "--grace-period=0", "--force")
     eventually(lambda: ended(mlflow_address, job) >= 10, 180, 2)
     ray("delete", "pod", one_of(ray, "ray-head"), "--grace-period=0", "--force")
@@ -60,6 +61,53 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
         assert set(outcomes) <= {"finished", "pruned"}
         numbers = [run.data.tags["heldout.trial"] for run in trials]
         assert len(set(numbers)) == TRIALS
+    assert ray.wait_for_job(again, 10) == "Failed", "two sweeps of one name at once"
+    [pod] = ray.pods_of(again)
+    assert f"sweep '{name}'" in ray.last_word(pod)
+
+
+@pytest.mark.timeout(600)
+def test_trials_share_gpus_where_there_are_some(
+    ray: Kube, gpus: Callable[[int], None], submit: Callable[..., str], mlflow_address: str
+) -> None:
+    arguments = (
+        "data=digits",
+        "model=mlp",
+        "trainer.accelerator=cpu",
+        "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))",
+    )
+    share = ("sweep.resources.gpus=0.5", "sweep.resources.cpus=0.25", "sweep.refit.top=0")
+    tune = ("hydra/sweeper=ray_tune", "cluster=kubernetes", *share, *arguments)
+    none = submit(
+        "sweep", "none", "-m", *tune, "sweep.trials=2", "cluster.wait_seconds=5", "sweep.name=none", cpu="100m"
+    )
+    assert ray.wait_for_job(none, 120) == "Failed"
+    [pod] = ray.pods_of(none)
+    assert "resources.gpus=0.5: the Ray cluster has" in ray.last_word(pod)
+    assert "none has more than 0 GPUs after 5 seconds" in ray.last_word(pod)
+
+    gpus(2)
+    ray("delete", "deployment", "ray-worker")
+    ray("apply", "-k", str(ROOT / "k8s/overlays/test-ray-gpu"))
+    ray("rollout", "status", "deployment/ray-worker", "--timeout=240s")
+    job = submit(
+        *("sweep", "halves", "-m", *tune, "sweep.trials=8", "trainer.max_epochs=60", "trainer.patience=null"),
+        *("sweep.scheduler=fifo", f"sweep.name=halves-{secrets.token_hex(2)}"),
+        cpu="100m",
+    )
+    assert ray.wait_for_job(job, 240) == "Complete", ray.said(job)
+    trials = trials_of(mlflow_address, job)
+    assert [run.info.status for run in trials] == ["FINISHED"] * 8
+    pods = {run.data.tags["heldout.pod"] for run in trials}
+    assert len(pods) == 2, "a worker has a GPU, and two trials at once"
+    spans = {
+        pod: [(r.info.start_time, r.info.end_time) for r in trials if r.data.tags["heldout.pod"] == pod] for pod in pods
+    }
+    assert {most_at_once(times) for times in spans.values()} == {2}
+
+
+def most_at_once(spans: list[tuple[int, int]]) -> int:
+    return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
 
 
 def trials_of(address: str, job: str) -> list:
