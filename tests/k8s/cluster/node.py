@@ -252,7 +252,7 @@ def _enter(libc: ctypes.CDLL, descriptor: int) -> None:
 
 
 def _output(*command: str, stdin: str | None = None) -> str:
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=900)
     if done.returncode != 0:
         raise CommandFailed(
             f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
