@@ -18,6 +18,7 @@ from heldout.tracking.store import hide_password, prepare_environment, quiet
 
 DATABASE, BUCKET, SETTINGS = "MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION", "MLFLOW_AUTH_CONFIG_PATH"
 USERNAME, PASSWORD = "HELDOUT_MLFLOW_USERNAME", "HELDOUT_MLFLOW_PASSWORD"
+WAIT = "HELDOUT_SERVICE_SECONDS"
 WAIT_SECONDS = 120.0
 PAUSE_SECONDS = 2.0
 
@@ -52,11 +53,21 @@ def _given(variable: str) -> str:
     raise ServerCannotStart(f"{variable} is not set; expected as k8s/components/tracking/mlflow.yaml sets it.")
 
 
+def _seconds() -> float:
+    """How long a service is waited for."""
+    given = os.environ.get(WAIT)
+    try:
+        return float(given) if given else WAIT_SECONDS
+    except ValueError:
+        raise ServerCannotStart(f"{WAIT}={given}: expected a number of seconds.") from None
+
+
 def _wait_for(database: str) -> None:
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(database, connect_args={"connect_timeout": 5})
-    shown, end = hide_password(database), time.monotonic() + WAIT_SECONDS
+    shown, seconds = hide_password(database), _seconds()
+    end = time.monotonic() + seconds
     while True:
         try:
             with engine.connect():
@@ -70,7 +81,7 @@ def _wait_for(database: str) -> None:
                 ) from error
             if time.monotonic() > end:
                 raise ServiceAway(
-                    f"PostgreSQL at {shown} did not answer for {WAIT_SECONDS:.0f} seconds: {said}. See whether its pod "
+                    f"PostgreSQL at {shown} did not answer for {seconds:.0f} seconds: {said}. See whether its pod "
                     "runs (kubectl get pods), and `host` in Secret heldout-postgres."
                 ) from error
         finally:
@@ -100,10 +111,9 @@ def _check_bucket(address: str) -> None:
 
     bucket = urlsplit(address).netloc
     service = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-    client, end = (
-        boto3.client("s3", config=Config(connect_timeout=5, retries={"total_max_attempts": 1})),
-        time.monotonic(),
-    )
+    client = boto3.client("s3", config=Config(connect_timeout=5, retries={"total_max_attempts": 1}))
+    seconds = _seconds()
+    end = time.monotonic() + seconds
     while True:
         try:
             client.head_bucket(Bucket=bucket)
@@ -120,9 +130,9 @@ def _check_bucket(address: str) -> None:
                 "heldout-s3 that may read and write the bucket."
             ) from error
         except BotoCoreError as error:
-            if time.monotonic() - end > WAIT_SECONDS:
+            if time.monotonic() > end:
                 raise ServiceAway(
-                    f"the S3 service at {service} did not answer for {WAIT_SECONDS:.0f} seconds: {error}."
+                    f"the S3 service at {service} did not answer for {seconds:.0f} seconds: {error}."
                 ) from error
         time.sleep(PAUSE_SECONDS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +22,6 @@ PROGRAMS = {
     "socat": ("socat",),
     "debootstrap": ("debootstrap",),
     "buildah": ("buildah",),
-    "skopeo": ("skopeo",),
     "openssl": ("openssl",),
     "iproute2": ("ip",),
     "util-linux": ("nsenter", "unshare"),
@@ -37,6 +37,8 @@ def missing(cache: Path) -> str | None:
     """
     if sys.platform != "linux" or os.geteuid() != 0:
         return "a cluster of its own needs root on Linux; HELDOUT_KUBE_CONTEXT=NAME uses one that is there"
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+        return "a cluster of its own needs to mount (CAP_SYS_ADMIN); HELDOUT_KUBE_CONTEXT=NAME uses one that is there"
     packages = [name for name, programs in PROGRAMS.items() if not all(map(shutil.which, programs))]
     if not (CNI_PLUGINS / "bridge").is_file():
         packages.append("containernetworking-plugins")
