@@ -79,7 +79,7 @@ def mlflow_address(cluster: Kube) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def submit(cluster: Kube) -> Callable[..., str]:
     """Runs `heldout job ARGUMENTS | kubectl create -f -`; returns the name of the Job.
 

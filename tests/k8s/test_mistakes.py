@@ -143,8 +143,7 @@ def test_an_image_that_is_missing_is_named(cluster: Kube, begun: dict[str, str])
 
 def test_a_volume_of_another_node_is_told(cluster: Kube, begun: dict[str, str]) -> None:
     pod = described(cluster, begun["elsewhere"], "FailedScheduling")
-    assert "volume" in pod.split("FailedScheduling")[1]
-    assert "node affinity" in pod.split("FailedScheduling")[1]
+    assert "didn't match PersistentVolume's node affinity" in pod
 
 
 def test_without_a_gpu_it_gives_up_and_says_why(cluster: Kube, begun: dict[str, str]) -> None:
@@ -183,12 +182,8 @@ def test_too_little_memory_is_told(cluster: Kube, begun: dict[str, str]) -> None
 
 
 def test_a_name_that_is_taken_is_refused(cluster: Kube, begun: dict[str, str]) -> None:
-    job = cluster("get", "job", begun["secret"], "-o", "yaml")
-    fresh = yaml.safe_load(job)
-    for key in ("uid", "resourceVersion", "creationTimestamp"):
-        fresh["metadata"].pop(key)
     with pytest.raises(KubectlFailed, match="already exists"):
-        cluster("create", "-f", "-", stdin=yaml.safe_dump(fresh))
+        cluster("create", "job", begun["secret"], "--image=heldout.local/heldout:test")
 
 
 def test_the_server_says_which_bucket_is_missing(cluster: Kube, servers: dict[str, str]) -> None:
@@ -220,8 +215,9 @@ def test_the_namespace_takes_no_pod_with_rights(cluster: Kube) -> None:
 def test_what_the_gpu_overlay_adds_passes_the_server(cluster: Kube) -> None:
     built = list(yaml.safe_load_all(cluster("kustomize", str(ROOT / "k8s/overlays/gpu"))))
     [ray] = [one for one in built if one["kind"] == "RayCluster"]
-    ours = [one for one in built if ".k8s.io" not in one["apiVersion"].replace("networking.k8s.io", "")]
-    ours = [one for one in ours if one["kind"] not in ("RayCluster", "Namespace", "PersistentVolumeClaim")]
+    # the operators' own kinds are not there, and the claim of the tests cannot become another
+    theirs = ("RayCluster", "ClusterQueue", "LocalQueue", "ResourceFlavor", "Namespace", "PersistentVolumeClaim")
+    ours = [one for one in built if one["kind"] not in theirs]
     job = next(one for one in yaml.safe_load_all(cluster("kustomize", str(ROOT / "k8s/overlays/gpu/rayjob"))) if one)
     groups = [one["spec"] for one in (ray, {"spec": job["spec"]["rayClusterSpec"]})]
     templates = [job["spec"]["submitterPodTemplate"]]
@@ -229,13 +225,12 @@ def test_what_the_gpu_overlay_adds_passes_the_server(cluster: Kube) -> None:
         templates += [spec["headGroupSpec"]["template"], *(one["template"] for one in spec["workerGroupSpecs"])]
     for index, template in enumerate(templates):
         metadata = {"name": f"ray-{index}", "labels": template["metadata"]["labels"]}
+        # an account that this apply would make
+        template["spec"]["serviceAccountName"] = "heldout-ray"
         ours.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
     assert len(templates) == 5
-    said = cluster(
-        *("apply", "--dry-run=server", "--validate=strict", "--force-conflicts", "--server-side", "-f", "-"),
-        stdin=yaml.safe_dump_all(ours),
-    )
-    assert said.count("serverside-applied (server dry run)") == len(ours)
+    said = cluster("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(ours))
+    assert said.count("(server dry run)") == len(ours)
 
 
 def described(cluster: Kube, job: str, word: str) -> str:
