@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from tests.conftest import ROOT
 from tests.k8s.conftest import eventually
-from tests.k8s.kube import Kube
+from tests.k8s.kube import Kube, KubectlFailed
 
 TRIALS = 32
 TUNE = (
@@ -33,6 +33,12 @@ def ray(cluster: Kube) -> Iterator[Kube]:
         cluster("rollout", "status", f"deployment/{deployment}", "--timeout=240s")
     yield cluster
     cluster("delete", "deployment", "ray-head", "ray-worker")
+
+
+def test_ray_lets_nobody_in_without_its_token(ray: Kube) -> None:
+    asked = "RAY_AUTH_TOKEN=of-another-cluster ray status --address=ray-head:6379"
+    with pytest.raises(KubectlFailed, match="InvalidAuthToken"):
+        ray("exec", "deployment/ray-worker", "--", "sh", "-c", asked)
 
 
 @pytest.mark.timeout(900)
@@ -92,7 +98,7 @@ def test_trials_share_gpus_where_there_are_some(
     ray("rollout", "status", "deployment/ray-worker", "--timeout=240s")
     job = submit(
         *("sweep", "halves", "-m", *tune, "sweep.trials=8", "trainer.max_epochs=60", "trainer.patience=null"),
-        *("sweep.scheduler=fifo", f"sweep.name=halves-{secrets.token_hex(2)}"),
+        *("sweep.scheduler.name=fifo", f"sweep.name=halves-{secrets.token_hex(2)}"),
         cpu="100m",
     )
     assert ray.wait_for_job(job, 240) == "Complete", ray.said(job)
