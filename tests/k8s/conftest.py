@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.k8s.cluster import binaries, images, needs
+from tests.k8s.cluster import images, needs
 from tests.k8s.cluster.node import Node
 from tests.k8s.kube import Kube
 
@@ -42,11 +42,10 @@ def kube() -> Iterator[Kube]:
         return
     if reason := needs.missing(CACHE):
         pytest.skip(reason)
-    programs = binaries.build(CACHE)
-    node = Node(programs)
+    node = Node(images.build(CACHE))
     try:
         node.up()
-        images.load(node, CACHE, programs)
+        images.load(node, CACHE)
         with node.network():
             yield Kube(["--kubeconfig", str(node.kubeconfig)])
     finally:

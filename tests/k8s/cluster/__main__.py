@@ -15,14 +15,13 @@ def main(command: str) -> int:
     if reason := needs.missing(CACHE):
         sys.stderr.write(f"{reason}\n")
         return 2
-    programs = binaries.build(CACHE)
-    node = Node(programs)
     if command == "down":
-        node.down()
+        Node(binaries.build(CACHE)).down()
         return 0
+    node = Node(images.build(CACHE))
     if command == "up":
         node.up()
-    images.load(node, CACHE, programs)
+    images.load(node, CACHE)
     sys.stdout.write(
         f"nsenter --net=/run/netns/{node.folder.name} bash   # then\nexport KUBECONFIG={node.kubeconfig}\n"
     )

@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.k8s.cluster import binaries
 from tests.k8s.cluster.binaries import HERE
 from tests.k8s.cluster.node import Node
 
@@ -24,9 +26,8 @@ UNUSED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/s
 class Images:
     """Images in a storage of their own below `cache`, which a second run finds again."""
 
-    def __init__(self, cache: Path, binaries: Path) -> None:
+    def __init__(self, cache: Path) -> None:
         self._store = cache / "images"
-        self._binaries = binaries
         # the state of one boot of the machine
         self._options = [
             "--root",
@@ -42,9 +43,12 @@ class Images:
         if not self._exists(BASE):
             self._build_base()
         self._build_postgres()
-        self._build_single(PAUSE, self._binaries / "pause", "/pause")
-        self._build_single(S3, self._binaries / "versitygw", "/usr/local/bin/versitygw")
         self._build_project()
+
+    def build_programs(self, binaries: Path) -> None:
+        """Builds the images of single programs, from those in a folder."""
+        self._build_single(PAUSE, binaries / "pause", "/pause")
+        self._build_single(S3, binaries / "versitygw", "/usr/local/bin/versitygw")
 
     def load(self, node: Node, name: str) -> None:
         """Moves an image into the node, through a pipe: an archive would take as much disk as the image."""
@@ -112,10 +116,21 @@ class Images:
         return _output("buildah", *self._options, *arguments)
 
 
-def load(node: Node, cache: Path, binaries: Path) -> None:
-    """Builds all images and moves them into the node."""
-    images = Images(cache, binaries)
-    images.build()
+def build(cache: Path) -> Path:
+    """Builds programs and images, what is not there yet; returns the folder of the programs."""
+    images = Images(cache)
+    # one of them compiles while the other waits for packages and for the disk
+    with ThreadPoolExecutor() as pool:
+        built = pool.submit(images.build)
+        programs = binaries.build(cache)
+        built.result()
+    images.build_programs(programs)
+    return programs
+
+
+def load(node: Node, cache: Path) -> None:
+    """Moves all images into the node."""
+    images = Images(cache)
     for name in (PAUSE, POSTGRES, S3, HELDOUT):
         images.load(node, name)
 
