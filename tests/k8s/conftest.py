@@ -32,6 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("k8s")
+            # a test's own: a cluster that is built first may take a quarter of an hour
+            given = item.get_closest_marker("timeout")
+            item.add_marker(pytest.mark.timeout(given.args[0] if given else 300, func_only=True), append=False)
 
 
 @pytest.fixture(scope="session")
