@@ -92,7 +92,7 @@ def _encoded(ids: np.ndarray, texts: list[str], model: TrainedModel) -> Examples
         counts = [len(one.ids) for one in load_tokenizer(card.tokenizer).encode_batch(texts)]
         if longer := [name for name, count in zip(ids.tolist(), counts, strict=True) if count > most]:
             logger.warning(
-                "of %d texts the first %d tokens are read, as many as the longest had that the model was trained on: %s",
+                "of %d texts the first %d tokens are read, the most that a text had that the model learned from: %s",
                 len(longer),
                 most,
                 shown(longer),

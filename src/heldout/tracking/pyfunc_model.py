@@ -57,8 +57,8 @@ class HeldoutModel(PythonModel):
         if self._card.task == "translation":
             from heldout.data.tokens import load_tokenizer
 
-            written = self._translate(inputs) if len(inputs["source"]) else []
-            return pd.DataFrame({"translation": load_tokenizer(self._card.tokenizer).decode_batch(written)}, dtype=str)
+            tokens = self._translate(inputs) if len(inputs["source"]) else []
+            return pd.DataFrame({"translation": load_tokenizer(self._card.tokenizer).decode_batch(tokens)}, dtype=str)
         examples = len(next(iter(inputs.values())))
         size = BLOCKS if self._card.task == "language" else BATCH_SIZE
         parts = [
