@@ -13,6 +13,7 @@ from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example, image, seri
 from heldout.config.data import TaskKind
 from heldout.config.model import (
     CNNConfig,
+    CopySourceConfig,
     HARConfig,
     HistGradientBoostingConfig,
     KNNConfig,
@@ -24,11 +25,13 @@ from heldout.config.model import (
     NGramConfig,
     RandomForestConfig,
     RidgeConfig,
+    TranslationMemoryConfig,
 )
 from heldout.models import baselines
 from heldout.models.baselines.estimators import ESTIMATORS
 from heldout.models.baselines.features import Features
 from heldout.models.errors import UnfittableData, UnsuitableModel
+from heldout.scoring import WRITTEN
 
 MADE = {name: make() for name, make in KINDS.items()}
 OF_CLASSES = {name: example for name, example in MADE.items() if example.card.classes}
@@ -57,7 +60,7 @@ every_number = pytest.mark.parametrize(
         for config in REGRESSORS
         for name, example in MADE.items()
         if example.card.modality in {modality.value for modality in config.accepts}
-        and example.card.task != "language"
+        and example.card.task not in WRITTEN
         and not (isinstance(config, NaiveConfig | HARConfig) and "length" in example.inputs)
     ],
 )
@@ -71,7 +74,8 @@ def fitted(config: ModelConfig, example: Example, seed: int = 0) -> baselines.Ba
 
 
 def test_all_baselines_are_tested() -> None:
-    assert {type(config) for config in [*CONFIGS, *REGRESSORS, NGramConfig()]} == set(ESTIMATORS)
+    written = [NGramConfig(), CopySourceConfig(), TranslationMemoryConfig()]
+    assert {type(config) for config in [*CONFIGS, *REGRESSORS, *written]} == set(ESTIMATORS)
 
 
 @every_number
