@@ -71,7 +71,8 @@ class TranslationMemory(CopySource):
         self.vectors_ = TfidfVectorizer(
             lowercase=False, token_pattern=r"\S+", ngram_range=(1, self.longest_run), sublinear_tf=True
         )
-        self.texts_ = self.vectors_.fit_transform(_words(X[:, : self.places]))
+        self.sources_ = X[:, : self.places]
+        self.vectors_.fit(_words(self.sources_))
         # without the separator that a translation begins with
         self.translations_ = X[:, self.places + 1 :]
         return self
@@ -79,13 +80,13 @@ class TranslationMemory(CopySource):
     def translate(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """That of the nearest text, as CopySource has it."""
         copied = super().translate(X)
-        wanted = self.vectors_.transform(_words(copied))
+        known, wanted = (self.vectors_.transform(_words(texts)) for texts in (self.sources_, copied))
         width = max(copied.shape[1], self.translations_.shape[1])
         found = np.full((len(X), width), -1, dtype=X.dtype)
         found[:, : copied.shape[1]] = copied
-        step = max(1, BLOCK // self.texts_.shape[0])
+        step = max(1, BLOCK // len(self.sources_))
         for start in range(0, len(X), step):
-            likeness = (wanted[start : start + step] @ self.texts_.T).toarray()
+            likeness = (wanted[start : start + step] @ known.T).toarray()
             rows = start + np.flatnonzero(likeness.max(axis=1) > 0)
             nearest = likeness.argmax(axis=1)[rows - start]
             found[rows] = -1
