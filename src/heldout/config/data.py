@@ -386,8 +386,9 @@ class PairsData(FileData):
     task: TaskKind = TaskKind.translation
     # second file, of the translations: then both are plain texts, and their lines belong together by number
     translation_path: str | None = None
-    # csv and parquet: the columns of texts to translate and of their translations
+    # csv and parquet: the column of texts to translate
     text: str = "source"
+    # csv and parquet: the column of their translations
     translation: str = "translation"
     # a pair of which a side has no letter or digit ends prepare, or is left out
     empty: Unreadable = Unreadable.refuse
@@ -439,9 +440,9 @@ class QualityConfig:
     empty_examples: Check = field(default_factory=Check)
     # pairs for translation: share of train and validation whose sides are the same, and so were likely not translated
     untranslated: Check = field(default_factory=Check)
-    # pairs for translation: share of train and validation of which one side is more than longest_side times as long as
-    # the other in characters, both counted with ten more, as single words differ much
+    # pairs for translation: share of train and validation of which one side is too long for the other
     unequal_sides: Check = field(default_factory=Check)
+    # so many times as long as the other a side may be, in characters and with ten more on both, as words differ much
     longest_side: float = 3.0
     # most frequent class over least frequent class, in train
     class_imbalance: Check = field(default_factory=Check)
