@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from heldout.data.batches import Batch, Batches
-from heldout.data.packing import next_tokens
 
 # batches that are sorted by length together; more would put the same pairs into the same batch each epoch
 POOL = 16
@@ -46,8 +44,3 @@ def trimmed(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         name: values[:, : int(inputs[f"{name}_length"].max())] if f"{name}_length" in inputs else values
         for name, values in inputs.items()
     }
-
-
-def pair_batches(inputs: dict[str, np.ndarray], batch_size: int) -> PairBatches:
-    """All pairs, for measuring."""
-    return PairBatches(inputs, next_tokens(inputs), batch_size, shuffle=False, seed=0)
