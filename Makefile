@@ -49,8 +49,8 @@ format: $(READY)
 # universal, with hashes and without the address of any index
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --extra s3 --extra gpu --extra hyperopt --extra datasets --extra images \
-		--extra text --extra audio --extra explain --extra pretrained --extra cluster --group dev --universal \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock > /dev/null
+		--extra text --extra translation --extra audio --extra explain --extra pretrained --extra cluster --group dev \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock > /dev/null
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is Python {v[0]}.{v[1]}; expected 3.11 to 3.13. Name another one: make PYTHON=python3.12")'

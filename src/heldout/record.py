@@ -156,6 +156,7 @@ class Record:
                 found[name] = rows.column(name).to_numpy().astype(kind)
             else:
                 found["columns"][name] = rows.column(name).to_numpy().astype("float64")
+        found["texts"] = {name: rows.column(name).to_numpy(zero_copy_only=False) for name in self.scoring.texts}
         return found
 
     def _probabilities(self, rows: pa.Table) -> np.ndarray:
@@ -173,7 +174,8 @@ class Record:
 
     @cached_property
     def _predictions_table(self) -> pa.Table:
-        return _read_parquet(self.path / PREDICTIONS_FILE, ("split", "id", *self.scoring.columns))
+        columns = ("split", "id", *self.scoring.columns, *self.scoring.texts)
+        return _read_parquet(self.path / PREDICTIONS_FILE, columns)
 
 
 def find_records(root: Path | str) -> list[Path]:
@@ -266,7 +268,7 @@ def append_predictions(path: Path, rows: AnyRows, task: str = CLASSIFICATION) ->
     import pyarrow.compute as pc
 
     scoring = scoring_of(task)
-    old = _read_parquet(path, ("split", "id", *scoring.columns))
+    old = _read_parquet(path, ("split", "id", *scoring.columns, *scoring.texts))
     tables = {split: old.filter(pc.equal(old.column("split"), split)) for split in SPLITS}
     tables |= {split: _predictions_of_split(split, added, scoring, path) for split, added in rows.items()}
     _write_table(pa.concat_tables([tables[split] for split in SPLITS]), path)
@@ -327,6 +329,7 @@ def _predictions_of_split(split: str, rows: PredictionRows | Predictions, scorin
             columns[name] = pa.array(rows.target.astype(kind))
         else:
             columns[name] = pa.array(np.asarray(rows.columns[name], dtype=np.float64))
+    columns |= {name: pa.array(rows.texts[name].tolist(), pa.string()) for name in scoring.texts}
     return pa.table(columns)
 
 
@@ -339,8 +342,9 @@ def _check_shapes(split: str, rows: Predictions, scoring: Scoring, source: Path)
                 f"{list(probabilities.shape)}; expected n, n and [n, classes]"
             )
         return
-    given = {"target": rows.target, **rows.columns}
-    shapes = {name: list(given[name].shape) if name in given else None for name in scoring.columns}
+    given = {"target": rows.target, **rows.columns, **rows.texts}
+    wanted = (*scoring.columns, *scoring.texts)
+    shapes = {name: list(given[name].shape) if name in given else None for name in wanted}
     if any(shape != [n] for shape in shapes.values()):
         raise RecordError(f"{source}, split {split}: {n} ids and columns of shapes {shapes}; expected [{n}] for each")
 

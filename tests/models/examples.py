@@ -126,6 +126,28 @@ def continued(block: int = 9, vocabulary: int = 12) -> Example:
     return Example(card, inputs, (length - 1).astype(np.float64))
 
 
+def pairs(most: int = 5, vocabulary: int = 12) -> Example:
+    """Texts of unequal length, and translations that are the texts backwards (seed 0)."""
+    rng = np.random.default_rng(0)
+    length = rng.integers(1, most + 1, EXAMPLES)
+    length[:2] = 1, most
+    source = np.zeros((EXAMPLES, most + 1), dtype=np.int32)
+    translation = np.zeros((EXAMPLES, most + 2), dtype=np.int32)
+    for row, size in enumerate(length):
+        words = rng.integers(SEPARATOR + 1, vocabulary, size)
+        source[row, : size + 1] = [*words, SEPARATOR]
+        translation[row, : size + 2] = [SEPARATOR, *words[::-1], SEPARATOR]
+    inputs = {
+        "source": source,
+        "source_length": (length + 1).astype(np.int32),
+        "translation": translation,
+        "translation_length": (length + 2).astype(np.int32),
+    }
+    example = _example("text", inputs, _turns(), vocabulary=vocabulary)
+    card = replace(example.card, task="translation", classes=[])
+    return Example(card, inputs, (length + 1).astype(np.float64))
+
+
 def with_numbers(example: Example) -> Example:
     """The same inputs with a number to predict: 100 a class, from 1,000 on."""
     target = 1000 + 100 * example.target.astype(np.float64)
@@ -153,6 +175,7 @@ KINDS: dict[str, Callable[[], Example]] = {
     "text": text,
     "interactions": ratings,
     "continued text": continued,
+    "pairs": pairs,
 }
 
 

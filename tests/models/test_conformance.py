@@ -16,6 +16,7 @@ from heldout.config.model import DeepConfig, ModelConfig
 from heldout.data.packing import NOTHING, next_tokens
 from heldout.models import build, deep_families, load_weights, save_weights
 from heldout.models.target_scale import TargetScale
+from heldout.scoring import WRITTEN
 
 MADE = {name: make() for name, make in KINDS.items()}
 PAIRS = [
@@ -26,7 +27,7 @@ PAIRS = [
     and example.card.task in {task.value for task in family.solves}
 ]
 OF_CLASSES = [pair for pair in PAIRS if pair.values[1].card.classes]
-OF_NUMBERS = [pair for pair in PAIRS if pair.values[1].card.task != "language"]
+OF_NUMBERS = [pair for pair in PAIRS if pair.values[1].card.task not in WRITTEN]
 LENGTHS = [pair for pair in PAIRS if "length" in pair.values[1].card.inputs]
 
 # one step leaves a recurrent network nothing to remember
@@ -42,7 +43,7 @@ def made(family: Family, example: Example, seed: int = 0, **settings: object) ->
 
 
 def loss_of(module: nn.Module, example: Example) -> torch.Tensor:
-    if example.card.task == "language":
+    if example.card.task in WRITTEN:
         logits, target = module(example.tensors()), torch.from_numpy(next_tokens(example.inputs))
         return nn.functional.cross_entropy(logits.transpose(1, 2), target, ignore_index=NOTHING)
     if not example.card.classes:

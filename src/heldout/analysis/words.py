@@ -29,8 +29,9 @@ def share(value: float) -> str:
 
 
 def capitalised(text: str) -> str:
-    """With a capital at the beginning."""
-    return text[0].upper() + text[1:]
+    """With a capital at the beginning; a name with one inside, such as chrF, stays as it is."""
+    first = text.split()[0]
+    return text if first[1:] != first[1:].lower() else text[0].upper() + text[1:]
 
 
 def listed(names: list[str]) -> str:

@@ -18,6 +18,7 @@ CLASSES = frozenset({TaskKind.classification})
 A_NUMBER = frozenset({TaskKind.regression})
 A_RATING = frozenset({TaskKind.recommendation})
 THE_NEXT_TOKEN = frozenset({TaskKind.language})
+A_TRANSLATION = frozenset({TaskKind.translation})
 TEXTS = frozenset({Modality.text})
 # what has no tokens
 NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
@@ -223,6 +224,23 @@ class GPTConfig(DeepConfig):
 
 
 @dataclass
+class EncoderDecoderConfig(DeepConfig):
+    """Encoder that reads a text, and decoder that writes its translation."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = A_TRANSLATION
+    family: str = "encoder_decoder"
+    # units of a token
+    width: int = 128
+    # encoder blocks, and as many of the decoder
+    depth: int = 3
+    # attention heads; they share the width equally
+    heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 4
+
+
+@dataclass
 class BaselineConfig(ModelConfig):
     """A classical model, fitted once; no epochs."""
 
@@ -291,6 +309,26 @@ class NGramConfig(BaselineConfig):
 
 
 @dataclass
+class CopySourceConfig(BaselineConfig):
+    """The text itself as its translation: what names, numbers and marks give for nothing."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = A_TRANSLATION
+    family: str = "copy_source"
+
+
+@dataclass
+class TranslationMemoryConfig(BaselineConfig):
+    """The translation of the text of train that is most alike."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = A_TRANSLATION
+    family: str = "translation_memory"
+    # texts are alike by their runs of up to so many tokens, weighed by how rare they are
+    longest_run: int = 2
+
+
+@dataclass
 class LogisticConfig(BaselineConfig):
     solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "logistic"
@@ -334,12 +372,15 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,
     GPTConfig,
+    EncoderDecoderConfig,
     MajorityConfig,
     MeanConfig,
     RidgeConfig,
     NaiveConfig,
     HARConfig,
     NGramConfig,
+    CopySourceConfig,
+    TranslationMemoryConfig,
     LogisticConfig,
     KNNConfig,
     RandomForestConfig,

@@ -12,6 +12,7 @@ from heldout.config.data import (
     ImageData,
     InteractionsData,
     MlbenchData,
+    PairsData,
     QualityConfig,
     RatingsData,
     RecallData,
@@ -22,6 +23,7 @@ from heldout.config.data import (
     TableData,
     TextData,
     TextFilesData,
+    TransDeEnData,
 )
 from heldout.config.explain import ExplainConfig
 from heldout.config.model import FAMILIES
@@ -49,6 +51,7 @@ from heldout.config.training import (
     RegressConfig,
     SGDConfig,
     TrainerConfig,
+    TranslateConfig,
 )
 from heldout.config.transfer import TransferConfig
 
@@ -84,6 +87,8 @@ GROUPS: dict[str, dict[str, type]] = {
         "text": TextFilesData,
         "corpus": CorpusData,
         "speeches": SpeechesData,
+        "pairs": PairsData,
+        "trans_de_en": TransDeEnData,
     },
     "quality": {"quality": QualityConfig},
     "model": {str(family.family): family for family in FAMILIES},
@@ -92,6 +97,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "regress": RegressConfig,
         "recommend": RecommendConfig,
         "language": LanguageConfig,
+        "translate": TranslateConfig,
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig},
     "schedule": {"constant": ConstantConfig, "cosine": CosineConfig},

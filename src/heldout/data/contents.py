@@ -12,9 +12,13 @@ def is_empty(inputs: dict[str, np.ndarray]) -> np.ndarray:
     """True for each example without content, [n].
 
     An image is empty when each of its channels has one value everywhere, a series when each of its channels has over
-    all its steps, a text when it has no known token, a table's row when every value is missing.
+    all its steps, a text when it has no known token, a table's row when every value is missing, a pair of texts when
+    a side has no token.
     """
     empty: np.ndarray
+    if "translation" in inputs:
+        # separators alone
+        return np.asarray((inputs["source_length"] <= 1) | (inputs["translation_length"] <= 2))
     if "tokens" in inputs:
         empty = ~((inputs["tokens"] != UNKNOWN) & valid_tokens(inputs)).any(axis=1)
     elif "x" in inputs:

@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from heldout.config.predict import PredictConfig
+from heldout.data.pairs import source_texts
+from heldout.data.tokens import load_tokenizer
 from heldout.predict.inputs import examples_of
 from heldout.predict.model import TrainedModel, trained_model
+from heldout.scoring import TRANSLATION
 from heldout.tracking import connect
 
 logger = logging.getLogger(__name__)
@@ -24,7 +27,7 @@ PROBABILITY = "probability."
 def predict(config: PredictConfig) -> Path:
     """Writes predictions.parquet, a row an example: `id`, `prediction`, and a column `probability.CLASS` a class.
 
-    Of a language model there is `bits_per_byte` in place of a prediction.
+    Of a language model there is `bits_per_byte` in place of a prediction, of a translation `source` and `translation`.
 
     Raises:
         UserError: the model, the examples or the tracking store cannot be used; nothing is written then.
@@ -51,6 +54,9 @@ def predict(config: PredictConfig) -> Path:
 def _table(model: TrainedModel, ids: np.ndarray, inputs: dict[str, np.ndarray]) -> pa.Table:
     predicted = model.predictor.predict_encoded(inputs)
     columns: dict[str, pa.Array] = {"id": pa.array(ids.tolist(), pa.string())}
+    if model.card.task == TRANSLATION:
+        columns["source"] = pa.array(source_texts(inputs, load_tokenizer(model.card.tokenizer)), pa.string())
+        return pa.table({**columns, "translation": pa.array(predicted["translation"].tolist(), pa.string())})
     if not model.card.classes:
         numbers = {name: pa.array(predicted[name].to_numpy(), pa.float64()) for name in predicted.columns}
         return pa.table({**columns, **numbers})

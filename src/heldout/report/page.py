@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heldout.analysis import translated
 from heldout.analysis.balance import FamilyBalance, by_family
 from heldout.analysis.compare import Comparison
 from heldout.analysis.families import Family
 from heldout.analysis.run import Run
+from heldout.analysis.translated import FamilyTranslated
 from heldout.analysis.verdict import Label
 from heldout.config.analysis import AnalysisConfig
 from heldout.report import inside, panels, provenance, theme, words
@@ -90,6 +92,8 @@ class Section:
     # by name of the family; empty where classes are about equally frequent
     balances: dict[str, FamilyBalance]
     imbalance: float
+    # by name of the family; empty where nothing is translated
+    translated: dict[str, FamilyTranslated]
 
 
 def write_report(comparisons: Sequence[Comparison], out: Path) -> None:
@@ -186,6 +190,9 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
         run_rows=rows,
         balances=by_family(balances, comparison.settings.confidence) if is_unequal else {},
         imbalance=imbalance,
+        translated=translated.by_family(
+            [one for one in comparison.translated if one.data == data], comparison.settings.confidence
+        ),
     )
 
 

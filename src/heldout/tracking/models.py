@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heldout.data.card import CARD_FILE, Card, Column
-from heldout.scoring import LANGUAGE
+from heldout.scoring import LANGUAGE, TRANSLATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def save_mlflow_model(
     It predicts a data frame of class probabilities, a column a class, or of numbers, in the column `prediction`. An
     image goes in as a tensor [examples, channels, height, width], a series as one [examples, channels, length] (with
     lengths: a dict of `x` and `length`), a table as a data frame with its raw columns, texts as a data frame with a
-    column `text`.
+    column `text`; those to be translated come out as a column `translation`.
 
     Args:
         model_file: weights.safetensors of a network or model.skops of a baseline.
@@ -73,6 +73,8 @@ def signature(card: Card) -> ModelSignature:
     outputs: list[Any] = [ColSpec("float", name=name) for name in card.classes] or [
         ColSpec("double", name="bits_per_byte" if card.task == LANGUAGE else "prediction")
     ]
+    if card.task == TRANSLATION:
+        outputs = [ColSpec("string", name="translation")]
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 
@@ -83,8 +85,11 @@ def raw_example(card: Card, example: Mapping[str, np.ndarray]) -> np.ndarray | d
     if card.tokenizer:
         import pandas as pd
 
+        from heldout.data.pairs import source_texts
         from heldout.data.tokens import decode, load_tokenizer
 
+        if card.task == TRANSLATION:
+            return pd.DataFrame({"text": source_texts(example, load_tokenizer(card.tokenizer))})
         return pd.DataFrame({"text": decode(load_tokenizer(card.tokenizer), example["tokens"], example["length"])})
     return dict(example) if len(card.inputs) > 1 else np.asarray(example["x"])
 

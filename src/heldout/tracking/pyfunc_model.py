@@ -19,7 +19,7 @@ Inputs = dict[str, np.ndarray]
 
 
 class HeldoutModel(PythonModel):
-    """Class probabilities, numbers, or bits a byte of texts, by a network or a baseline that Heldout fitted."""
+    """Class probabilities, numbers, or bits a byte or translations of texts, by what Heldout fitted."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Builds the model from the config and card beside it, and loads its weights."""
@@ -27,7 +27,10 @@ class HeldoutModel(PythonModel):
 
         files = {name: Path(path) for name, path in context.artifacts.items()}
         self._card = Card.load(files["card"].parent)
-        if files["model"].suffix == ".safetensors":
+        is_deep = files["model"].suffix == ".safetensors"
+        if self._card.task == "translation":
+            self._translate = _translating_network(files, self._card) if is_deep else _translating_baseline(files)
+        elif is_deep:
             self._predict = _network(files, self._card)
         else:
             self._predict = _baseline(files)
@@ -41,7 +44,8 @@ class HeldoutModel(PythonModel):
     ) -> pd.DataFrame:
         """Probabilities [examples, classes] as a data frame, a column a class; or numbers in the column `prediction`.
 
-        A language model gives `bits_per_byte` of what of each text fits into a block.
+        A language model gives `bits_per_byte` of what of each text fits into a block. Of a text to be translated, the
+        `translation`, as many tokens are read as those of its training had at most.
 
         Args:
             model_input: as the signature says; see heldout.tracking.models.
@@ -50,6 +54,11 @@ class HeldoutModel(PythonModel):
 
     def predict_encoded(self, inputs: Inputs) -> pd.DataFrame:
         """As `predict`, for examples as the prepare stage leaves them."""
+        if self._card.task == "translation":
+            from heldout.data.tokens import load_tokenizer
+
+            tokens = self._translate(inputs) if len(inputs["source"]) else []
+            return pd.DataFrame({"translation": load_tokenizer(self._card.tokenizer).decode_batch(tokens)}, dtype=str)
         examples = len(next(iter(inputs.values())))
         size = BLOCKS if self._card.task == "language" else BATCH_SIZE
         parts = [
@@ -79,6 +88,11 @@ class HeldoutModel(PythonModel):
             from heldout.data.tokens import encode, load_tokenizer
 
             texts = given["text"] if isinstance(given, pd.DataFrame) else given
+            if self._card.task == "translation":
+                from heldout.data.pairs import encode_sources
+
+                most = self._card.inputs["source"]["shape"][0] - 1
+                return encode_sources(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most)
             most = self._card.inputs["tokens"]["shape"][0]
             if self._card.task == "language":
                 from heldout.data.packing import encode_texts
@@ -124,6 +138,25 @@ def _baseline(files: dict[str, Path]) -> Callable[[Inputs], np.ndarray]:
     from heldout.models import baselines
 
     return baselines.load(files["model"]).predict
+
+
+def _translating_network(files: dict[str, Path], card: Any) -> Callable[[Inputs], list[list[int]]]:
+    from heldout.config.compose import load_model_config, load_task_config
+    from heldout.config.training import TranslateConfig
+    from heldout.models import build, load_weights
+    from heldout.models.beam import translated
+
+    network = build(load_model_config(files["config"]), card)
+    load_weights(network, files["model"])
+    task = load_task_config(files["config"])
+    assert isinstance(task, TranslateConfig)
+    return lambda inputs: translated(network, inputs, task.search)
+
+
+def _translating_baseline(files: dict[str, Path]) -> Callable[[Inputs], list[list[int]]]:
+    from heldout.models import baselines
+
+    return baselines.load(files["model"]).translate
 
 
 mlflow.models.set_model(HeldoutModel())

@@ -12,6 +12,7 @@ from heldout.scoring import scoring_of
 from heldout.training import stop
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch, grouped
 from heldout.training.predicting import predictor
+from heldout.training.samples import samples_of
 
 MODEL = "model.skops"
 
@@ -32,7 +33,9 @@ def fit_baseline(
         model.fit(data.train.inputs, data.train.target)
     seconds = time.monotonic() - started
     splits = {"train": data.train_subset, "validation": data.validation}
-    predict = predictor(lambda split: model.predict(split.inputs), data.card)
+    predict = predictor(
+        lambda split: model.predict(split.inputs), data.card, lambda split: model.translate(split.inputs)
+    )
     predicted = {name: predict(split) for name, split in splits.items()}
     scoring = scoring_of(data.card.task)
     measured = {name: scoring.of(one) for name, one in predicted.items()}
@@ -50,4 +53,5 @@ def fit_baseline(
         parameters=model.parameters(),
         seconds=seconds,
         model_file=folder / MODEL,
+        texts=samples_of(config.task, predicted["validation"]),
     )

@@ -29,22 +29,26 @@ from heldout.config.training import (
     RegressConfig,
     TaskConfig,
     TrainerConfig,
+    TranslateConfig,
 )
 from heldout.data.batches import Batches
 from heldout.data.card import Card
 from heldout.data.packing import next_tokens
+from heldout.data.pair_batches import PairBatches
 from heldout.data.shard import Shard
 from heldout.data.store import Split
 from heldout.inside import Cost
 from heldout.models import build, load_weights, save_weights
+from heldout.models.beam import translated
 from heldout.models.sampling import written
 from heldout.models.target_scale import TargetScale
-from heldout.scoring import CLASSIFICATION, LANGUAGE, scoring_of
+from heldout.scoring import CLASSIFICATION, TRANSLATION, WRITTEN, scoring_of
 from heldout.tasks.classify import Classify
 from heldout.tasks.language import Language, surprise
 from heldout.tasks.regress import Regress
 from heldout.tasks.shared_steps import SharedSteps
 from heldout.tasks.supervised import BlockSteps, Supervised
+from heldout.tasks.translate import Translate
 from heldout.training import stop
 from heldout.training.callbacks import (
     AsConfigured,
@@ -66,6 +70,7 @@ from heldout.training.layers import summarise
 from heldout.training.parallel import announce, joined, leading, store_of
 from heldout.training.predicting import predictor
 from heldout.training.prepared import find_or_prepare
+from heldout.training.samples import SAMPLES, samples_of
 from heldout.training.transfer import start_from
 from heldout.training.workers import DataParallel, Order, Workers
 
@@ -84,11 +89,11 @@ TASKS: dict[type[TaskConfig], Callable[..., Supervised]] = {
     # a rating is a number
     RecommendConfig: Regress,
     LanguageConfig: Language,
+    TranslateConfig: Translate,
 }
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
-SAMPLES = "samples.txt"
 
 
 def fit_deep(
@@ -141,7 +146,11 @@ def fit_deep(
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
-    predict_split = predictor(lambda split: predict(network, split, batch_size, data.card), data.card)
+    predict_split = predictor(
+        lambda split: predict(network, split, batch_size, data.card),
+        data.card,
+        lambda split: translate(network, split, config.task),
+    )
     started = time.monotonic()
     predictions = {name: predict_split(split) for name, split in splits.items()}
     rate = sum(map(len, splits.values())) / (time.monotonic() - started)
@@ -156,7 +165,7 @@ def fit_deep(
         seconds=seconds,
         model_file=folder / WEIGHTS,
         started_from=started_from,
-        texts=_texts(config.task, network, data.card),
+        texts=_texts(config.task, network, data.card) | samples_of(config.task, predictions["validation"]),
         inside=_from_inside(network, data, inside[0].rows, costs, rate, device.type) if inside else None,
     )
 
@@ -209,20 +218,26 @@ def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np
     """
     network.eval()
     device = next(network.parameters()).device
-    rows = []
-    target = _target_of(split, card)
-    for batch in Batches(split.inputs, target, _at_once(batch_size, card), shuffle=False, seed=0):
+    rows, order = [], []
+    for batch in _measured(split.inputs, _target_of(split, card), batch_size, card):
         inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
         found = network(inputs).float()
-        if card.task == LANGUAGE:
+        if card.task in WRITTEN:
             found = surprise(found, batch["target"].to(device)).double().sum(dim=1)
         rows.append(found.cpu())
-    outputs = torch.cat(rows)
-    if card.task == LANGUAGE:
+        order.append(batch["index"])
+    outputs = torch.cat(rows)[torch.cat(order).argsort()]
+    if card.task in WRITTEN:
         return np.asarray(outputs.numpy())
     if card.task == CLASSIFICATION:
         return np.asarray(torch.softmax(outputs, dim=1).numpy())
     return TargetScale.of(card).restored(outputs.numpy())
+
+
+def translate(network: nn.Module, split: Split, task: TaskConfig) -> list[list[int]]:
+    """The tokens of a translation of each example of a split, without separators."""
+    assert isinstance(task, TranslateConfig)
+    return translated(network, split.inputs, task.search)
 
 
 def _texts(task: TaskConfig, network: nn.Module, card: Card) -> dict[str, str]:
@@ -357,17 +372,23 @@ def _no_search_for_gpus() -> Iterator[None]:
 
 
 def _loaders(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None = None) -> tuple[Any, list[Any]]:
-    size = _at_once(config.trainer.eval_batch_size, data.card)
+    size = config.trainer.eval_batch_size
     block = config.trainer.batch_size * _steps_a_block(config.trainer, data.train)
     target = _target_of(data.train, data.card)
-    train = Batches(data.train.inputs, target, block, shuffle=True, seed=seed, shard=shard)
+    kind = PairBatches if data.card.task == TRANSLATION else Batches
+    train = kind(data.train.inputs, target, block, shuffle=True, seed=seed, shard=shard)
     # in the order of heldout.tasks.supervised.MEASURED_SPLITS
     measured = [
         # what is measured is summed up over the workers before metrics are made of it
-        Batches(*_part(split, data.card, shard), size, shuffle=False, seed=0)
+        _measured(*_part(split, data.card, shard), size, data.card)
         for split in (data.train_subset, data.validation)
     ]
     return train, measured
+
+
+def _measured(inputs: dict[str, np.ndarray], target: np.ndarray, batch_size: int, card: Card) -> Batches:
+    kind = PairBatches if card.task == TRANSLATION else Batches
+    return kind(inputs, target, _at_once(batch_size, card), shuffle=False, seed=0)
 
 
 def _part(split: Split, card: Card, shard: Shard | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -380,16 +401,16 @@ def _part(split: Split, card: Card, shard: Shard | None) -> tuple[dict[str, np.n
 
 def _target_of(split: Split, card: Card) -> np.ndarray:
     """As networks learn it: class indices, standardised numbers, or the next tokens."""
-    if card.task == LANGUAGE:
+    if card.task in WRITTEN:
         return next_tokens(split.inputs)
     return split.target if card.task == CLASSIFICATION else TargetScale.of(card).standardised(split.target)
 
 
 def _at_once(batch_size: int, card: Card) -> int:
     """So many examples of a batch for measuring that what comes out of the network is no more than memory can hold."""
-    if card.task != LANGUAGE:
+    if card.task not in WRITTEN:
         return batch_size
-    outputs = card.inputs["tokens"]["shape"][0] * card.vocabulary
+    outputs = card.inputs["translation" if card.task == TRANSLATION else "tokens"]["shape"][0] * card.vocabulary
     return max(1, min(batch_size, MAX_OUTPUTS // outputs))
 
 
@@ -400,7 +421,8 @@ def _block_steps(settings: TrainerConfig) -> BlockSteps | None:
 
 
 def _steps_a_block(settings: TrainerConfig, train: Split) -> int:
-    if _block_steps(settings) is None:
+    # batches of translations are of different lengths, and long enough for Lightning's share not to count
+    if _block_steps(settings) is None or "translation" in train.inputs:
         return 1
     row_bytes = sum(values[:1].nbytes for values in train.inputs.values())
     return max(1, min(MAX_STEPS_A_BLOCK, MAX_BLOCK_BYTES // (row_bytes * settings.batch_size)))

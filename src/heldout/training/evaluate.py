@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from heldout.config.compose import load_model_config
+from heldout.config.compose import load_model_config, load_task_config
 from heldout.config.model import BaselineConfig, DeepConfig
 from heldout.config.stages import EvaluateConfig
 from heldout.data.card import Card
@@ -137,12 +137,19 @@ def load_predictor(record: Record, card: Card) -> Predictor:
         from heldout.models import baselines
 
         baseline = baselines.load(model_file)
-        return predictor(lambda split: baseline.predict(split.inputs), card)
-    from heldout.training.deep import load_network, predict
+        return predictor(
+            lambda split: baseline.predict(split.inputs), card, lambda split: baseline.translate(split.inputs)
+        )
+    from heldout.training.deep import load_network, predict, translate
 
     assert isinstance(config, DeepConfig)
     network = load_network(config, card, model_file)
-    return predictor(lambda split: predict(network, split, EVAL_BATCH_SIZE, card), card)
+    task = load_task_config(record.path / CONFIG_FILE)
+    return predictor(
+        lambda split: predict(network, split, EVAL_BATCH_SIZE, card),
+        card,
+        lambda split: translate(network, split, task),
+    )
 
 
 def _remove_others(out: Path, kept: list[Path]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from heldout.config.model import (
+    CopySourceConfig,
     HARConfig,
     HistGradientBoostingConfig,
     KNNConfig,
@@ -18,6 +19,7 @@ from heldout.config.model import (
     NGramConfig,
     RandomForestConfig,
     RidgeConfig,
+    TranslationMemoryConfig,
 )
 from heldout.models.errors import UnsuitableModel
 
@@ -77,6 +79,20 @@ def ngram(config: NGramConfig, card: Card, seed: int) -> Any:
     return NGram(config.order, card.vocabulary)
 
 
+def copy_source(config: CopySourceConfig, card: Card, seed: int) -> Any:
+    """The text as its own translation."""
+    from heldout.models.baselines.memory import CopySource
+
+    return CopySource(card.inputs["source"]["shape"][0], card.vocabulary)
+
+
+def translation_memory(config: TranslationMemoryConfig, card: Card, seed: int) -> Any:
+    """The translation of the nearest text of train."""
+    from heldout.models.baselines.memory import TranslationMemory
+
+    return TranslationMemory(card.inputs["source"]["shape"][0], card.vocabulary, config.longest_run)
+
+
 def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
     """Multinomial logistic regression with an L2 penalty."""
     from sklearn.linear_model import LogisticRegression
@@ -134,6 +150,8 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
     NaiveConfig: naive,
     HARConfig: har,
     NGramConfig: ngram,
+    CopySourceConfig: copy_source,
+    TranslationMemoryConfig: translation_memory,
     LogisticConfig: logistic,
     KNNConfig: knn,
     RandomForestConfig: random_forest,

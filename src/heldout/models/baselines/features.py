@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heldout.scoring import LANGUAGE
+from heldout.scoring import WRITTEN
 
 if TYPE_CHECKING:
     from heldout.data.card import Card
@@ -22,7 +22,8 @@ class Features:
 
     Images and series are standardised by channel, as networks see them, and flattened. A table keeps its numbers,
     NaN where missing, followed by the codes of its categories. A text becomes how often each token occurs in it; one
-    to be continued keeps the order of its tokens.
+    to be continued keeps the order of its tokens, and one to be translated has those of its translation behind it,
+    where there is one.
     """
 
     # of each channel, on the scale 0..1 for images; empty for tables
@@ -36,13 +37,16 @@ class Features:
     def of(cls, card: Card) -> Features:
         """The features of a data set."""
         statistics = card.statistics.get("x", {"mean": [], "std": []})
-        return cls(statistics["mean"], statistics["std"], card.vocabulary, card.task == LANGUAGE)
+        return cls(statistics["mean"], statistics["std"], card.vocabulary, card.task in WRITTEN)
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Float32 `[examples, features]`; of tokens in order int32 `[examples, tokens]`, -1 behind their end."""
         if self.in_order:
-            tokens, length = inputs["tokens"], inputs["length"]
-            return np.where(np.arange(tokens.shape[1]) < length[:, None], tokens, -1)
+            names = [name for name in ("tokens", "source", "translation") if name in inputs]
+            lengths = [inputs["length" if name == "tokens" else f"{name}_length"] for name in names]
+            return np.concatenate(
+                [_marked(inputs[name], length) for name, length in zip(names, lengths, strict=True)], axis=1
+            )
         if "x" in inputs:
             return self._grid(inputs)
         if "tokens" in inputs:
@@ -67,3 +71,7 @@ class Features:
             valid = np.arange(x.shape[2]) < inputs["length"][:, None]
             x = np.where(valid[:, None, :], x, np.float32(0))
         return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _marked(tokens: np.ndarray, length: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(tokens.shape[1]) < length[:, None], tokens, -1)

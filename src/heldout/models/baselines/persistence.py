@@ -21,6 +21,8 @@ TRUSTED = (
     "heldout.models.baselines.dense_tfidf.DenseTfidf",
     "heldout.models.baselines.forecasts.LastValue",
     "heldout.models.baselines.forecasts.PastMeans",
+    "heldout.models.baselines.memory.CopySource",
+    "heldout.models.baselines.memory.TranslationMemory",
     "heldout.models.baselines.ngram.NGram",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
