@@ -25,6 +25,7 @@ class TaskKind(Enum):
     regression = "regression"  # a number
     recommendation = "recommendation"  # the rating of an item by a user
     language = "language"  # how a text goes on, token by token
+    generation = "generation"  # nothing: images like these are drawn
 
 
 class SplitMethod(Enum):
@@ -78,8 +79,8 @@ class DataConfig:
     # a name registered in heldout.data.sources
     source: str = MISSING
     modality: Modality = MISSING
-    # what the target is: classification (a class), regression (a number), recommendation (a rating) or language (the
-    # next token of a text); the group `task` has to fit
+    # what the target is: classification (a class), regression (a number), recommendation (a rating), language (the
+    # next token of a text) or generation (nothing: images like these are drawn); the group `task` has to fit
     task: TaskKind = TaskKind.classification
     split: SplitConfig = field(default_factory=SplitConfig)
     # keep at most so many examples, drawn by the split seed; null keeps all

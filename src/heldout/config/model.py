@@ -18,7 +18,9 @@ CLASSES = frozenset({TaskKind.classification})
 A_NUMBER = frozenset({TaskKind.regression})
 A_RATING = frozenset({TaskKind.recommendation})
 THE_NEXT_TOKEN = frozenset({TaskKind.language})
+AN_IMAGE = frozenset({TaskKind.generation})
 TEXTS = frozenset({Modality.text})
+IMAGES = frozenset({Modality.image})
 # what has no tokens
 NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
 ORDERED = frozenset({Modality.image, Modality.series})
@@ -223,6 +225,25 @@ class GPTConfig(DeepConfig):
 
 
 @dataclass
+class GANConfig(DeepConfig):
+    """A generator of images and the critic that trains it."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gan"
+    # normally distributed numbers from which an image is drawn
+    latent: int = 32
+    # channels of the smallest maps, of generator and critic alike; each larger map has half of them
+    width: int = 64
+    # times that the axes of the image are halved
+    depth: int = 2
+    # weight of the squared gradients of the critic, at real images and at drawn ones
+    gradient_penalty: float = 1.0
+    # of the moving average of the generator's weights, which draws: share that stays at a step
+    average_decay: float = 0.995
+
+
+@dataclass
 class BaselineConfig(ModelConfig):
     """A classical model, fitted once; no epochs."""
 
@@ -291,6 +312,50 @@ class NGramConfig(BaselineConfig):
 
 
 @dataclass
+class GaussianConfig(BaselineConfig):
+    """One normal distribution over the pixels, with all their covariances."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gaussian"
+    # added to the variance of each pixel; the features are standardised
+    regularisation: float = 0.001
+
+
+@dataclass
+class GaussianMixtureConfig(BaselineConfig):
+    """Several normal distributions over the pixels, each with all covariances."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gaussian_mixture"
+    # normal distributions
+    components: int = 10
+    # added to the variance of each pixel in each of them; the features are standardised
+    regularisation: float = 0.01
+
+
+@dataclass
+class KernelDensityConfig(BaselineConfig):
+    """An image of train with noise on its pixels: the narrower the noise, the more it copies."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "kernel_density"
+    # standard deviation of the noise; the features are standardised
+    bandwidth: float = 0.1
+
+
+@dataclass
+class IndependentPixelsConfig(BaselineConfig):
+    """Each pixel from an image of train of its own: what likeness is measured from."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "independent_pixels"
+
+
+@dataclass
 class LogisticConfig(BaselineConfig):
     solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "logistic"
@@ -334,12 +399,17 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,
     GPTConfig,
+    GANConfig,
     MajorityConfig,
     MeanConfig,
     RidgeConfig,
     NaiveConfig,
     HARConfig,
     NGramConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
+    KernelDensityConfig,
+    IndependentPixelsConfig,
     LogisticConfig,
     KNNConfig,
     RandomForestConfig,

@@ -122,7 +122,7 @@ def _describe(
         inputs=input_specs(train.inputs),
         statistics=compute_statistics(train),
         columns=train.columns,
-        target={} if train.classes or train.continued else target_statistics(train.target),
+        target={} if train.classes or train.continued or train.drawn else target_statistics(train.target),
         tokenizer=train.tokenizer,
         vocabulary=train.vocabulary,
         config_hash=config_hash(config),

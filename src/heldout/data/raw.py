@@ -11,7 +11,7 @@ from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
-from heldout.scoring import CLASSIFICATION, LANGUAGE, RECOMMENDATION, REGRESSION
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, RECOMMENDATION, REGRESSION
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +48,8 @@ class RawData:
     ratings: bool = False
     # texts are to be continued; no text occurs twice
     continued: bool = False
+    # there is nothing to predict: images like these are to be drawn
+    drawn: bool = False
     # text only, once train is known
     tokenizer: str = ""
     vocabulary: int = 0
@@ -62,9 +64,11 @@ class RawData:
 
     @property
     def task(self) -> str:
-        """What is predicted: a class, a number, a rating or the next token."""
+        """What is predicted: a class, a number, a rating, the next token or, where images are drawn, nothing."""
         if self.classes:
             return CLASSIFICATION
+        if self.drawn:
+            return GENERATION
         if self.continued:
             return LANGUAGE
         return RECOMMENDATION if self.ratings else REGRESSION
@@ -101,7 +105,7 @@ class RawData:
 
     def _check_target(self) -> None:
         if not self.classes:
-            if not self.continued:
+            if not self.continued and not self.drawn:
                 self._check_numbers()
             return
         present = set(self.target.tolist())
@@ -136,6 +140,10 @@ class RawData:
         kept = self.take(np.array(list(first.values())))
         sizes = np.array([float(len(text.encode())) for text in first])
         return replace(kept, classes=[], target=sizes, continued=True)
+
+    def to_be_drawn(self) -> RawData:
+        """The images without their classes."""
+        return replace(self, classes=[], target=np.zeros(len(self)), drawn=True)
 
     def take(self, rows: np.ndarray) -> RawData:
         """The examples at these positions, in this order."""

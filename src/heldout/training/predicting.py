@@ -6,12 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from heldout.config.training import GenerateConfig, TaskConfig
 from heldout.data.card import Card
 from heldout.data.packing import next_tokens
 from heldout.data.store import Split
 from heldout.data.token_sums import TokenTable
+from heldout.models.baselines import Baseline
+from heldout.models.seeded import Draw
+from heldout.pictures import COLUMNS, DRAWN, NEAREST, sheet
 from heldout.predictions import Predictions
 from heldout.scoring import CLASSIFICATION, LANGUAGE, RECOMMENDATION
+from heldout.tasks.drawn import Criticise, RealImages
 
 Predictor = Callable[[Split], Predictions]
 
@@ -34,3 +39,26 @@ def predictor(outputs: Callable[[Split], np.ndarray], card: Card) -> Predictor:
         return Predictions(split.ids, split.target, columns=columns, reference=card.target["mean"])
 
     return predict
+
+
+def drawn_by(baseline: Baseline, card: Card) -> Draw:
+    """The images of a baseline by their seeds."""
+    return lambda seeds: baseline.draw(seeds, card.input_shape)
+
+
+def drawing_predictor(draw: Draw, real: RealImages, critic: Criticise | None = None) -> Predictor:
+    """What is measured of the images that a model draws beside the examples of a split."""
+    return lambda split: Predictions(split.ids, columns=real.measured(split, draw, critic))
+
+
+def pictures_of(draw: Draw, real: RealImages, task: TaskConfig) -> dict[str, bytes]:
+    """Pictures by the name of their file: drawn images, and those that lie closest to train."""
+    if not isinstance(task, GenerateConfig) or task.pictures == 0:
+        return {}
+    drawn = draw(np.arange(task.pictures))
+    nearest, distance = real.nearest_in_train(drawn)
+    closest = np.argsort(distance, kind="stable")[:COLUMNS]
+    return {
+        DRAWN: sheet(drawn, COLUMNS),
+        NEAREST: sheet(np.concatenate([drawn[closest], nearest[closest]]), len(closest)),
+    }

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from heldout.config.model import (
+    GaussianConfig,
+    GaussianMixtureConfig,
     HARConfig,
     HistGradientBoostingConfig,
+    IndependentPixelsConfig,
+    KernelDensityConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
@@ -77,6 +81,34 @@ def ngram(config: NGramConfig, card: Card, seed: int) -> Any:
     return NGram(config.order, card.vocabulary)
 
 
+def gaussian(config: GaussianConfig, card: Card, seed: int) -> Any:
+    """A multivariate normal distribution."""
+    from heldout.models.baselines.generators import GaussianMixture
+
+    return GaussianMixture(1, config.regularisation, seed)
+
+
+def gaussian_mixture(config: GaussianMixtureConfig, card: Card, seed: int) -> Any:
+    """A mixture of multivariate normal distributions."""
+    from heldout.models.baselines.generators import GaussianMixture
+
+    return GaussianMixture(config.components, config.regularisation, seed)
+
+
+def kernel_density(config: KernelDensityConfig, card: Card, seed: int) -> Any:
+    """A normal kernel around each image."""
+    from heldout.models.baselines.generators import KernelDensity
+
+    return KernelDensity(config.bandwidth)
+
+
+def independent_pixels(config: IndependentPixelsConfig, card: Card, seed: int) -> Any:
+    """The product of the distributions of single pixels."""
+    from heldout.models.baselines.generators import IndependentPixels
+
+    return IndependentPixels()
+
+
 def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
     """Multinomial logistic regression with an L2 penalty."""
     from sklearn.linear_model import LogisticRegression
@@ -134,6 +166,10 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
     NaiveConfig: naive,
     HARConfig: har,
     NGramConfig: ngram,
+    GaussianConfig: gaussian,
+    GaussianMixtureConfig: gaussian_mixture,
+    KernelDensityConfig: kernel_density,
+    IndependentPixelsConfig: independent_pixels,
     LogisticConfig: logistic,
     KNNConfig: knn,
     RandomForestConfig: random_forest,
