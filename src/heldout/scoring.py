@@ -48,13 +48,14 @@ class Measure:
 class Scoring:
     """The measures of a task.
 
-    columns: of predictions, beside `split` and `id`. optional: columns that only some models have. score: what people are shown and what gap, verdict and ranking
-    are made of; the more the better, 1 is perfect, and it is a mean over examples. loss: its curves give the onset; at
-    least 0, and the less the better. others: reported beside them. is_share: whether the score counts right answers,
-    which have intervals of their own; any other score is 0 for what knows nothing. ceiling_is_known: whether a good
-    model is expected to come near 1; the noise of a measured number sets a limit that nobody knows. draws: whether a model draws examples instead of predicting something of them: every measure is then a
-    mean over examples, and copies of train count against it, not its gap. chance: in words,
-    what reaches the level of chance.
+    columns: of predictions, beside `split` and `id`; optional: those that only some models have. score: what people are
+    shown and what gap, verdict and ranking are made of; the more the better, 1 is perfect, and it is a mean over
+    examples. loss: its curves give the onset; at least 0, and the less the better. others: reported beside them.
+    is_share: whether the score counts right answers, which have intervals of their own; any other score is 0 for what
+    knows nothing. ceiling_is_known: whether a good model is expected to come near 1; the noise of a measured number
+    sets a limit that nobody knows. draws: whether a model draws examples instead of predicting something of them: its
+    others are means over examples too, and copies of train count against it, not its gap. chance: in words, what
+    reaches the level of chance.
     """
 
     task: str

@@ -8,6 +8,9 @@ from heldout.analysis.measures import Measures
 from heldout.analysis.verdict import Case, Label, Reference, Verdict
 from heldout.config.analysis import AnalysisConfig
 
+# of comparisons of which no side is favoured
+BY_CHANCE = 0.5
+
 
 def judge_generator(measures: Measures, reference: Reference | None, cfg: AnalysisConfig) -> Verdict:
     """Judge what the kept model of a finished run draws.
@@ -59,14 +62,9 @@ class _Drawing(Case):
         return Verdict(label, [deciding] + [sentence for sentence in context if sentence and sentence != deciding])
 
     def memorising(self) -> Verdict | None:
-        if not copies(self.measures, self.cfg) or self.closer.lower <= 0.5:
+        if not copies(self.measures, self.cfg) or self.closer.lower <= BY_CHANCE:
             return None
-        return self.verdict(
-            Label.memorising,
-            f"It draws copies: {words.share(self.copied.value)} of what it draws, by estimate "
-            f"({words.range_of_shares(self.copied, self.cfg.confidence)}), and its images lie closer to train than new "
-            f"ones do in {words.share(self.closer.value)} of the comparisons.",
-        )
+        return self.verdict(Label.memorising, self.copies_sentence())
 
     def misses_much(self) -> Verdict | None:
         of_real = _of(self.measures, "recall_of_real").value
@@ -80,60 +78,66 @@ class _Drawing(Case):
         return self.verdict(Label.overfit, self.copies_sentence())
 
     def copies_undecided(self) -> Verdict | None:
-        straddles = self.copied.lower < self.cfg.overfit_copied <= self.copied.upper
-        if not straddles or (self.copied.width or 0.0) <= self.cfg.max_copied_width:
+        if not self._straddles_copied() or not self._is_wide():
             return None
         return self.verdict(Label.not_enough_evidence, self.copies_sentence())
 
     def copies_sentence(self) -> str:
-        where = "train" if self.copied.value > 0 else "any other"
-        told = words.range_of_shares(self.copied, self.cfg.confidence)
+        """What the nearest neighbours say."""
         start = (
-            f"By how often an image of {where} is the nearest to a drawn one, {words.share(max(0.0, self.copied.value))} "
-            f"of what it draws is copied from train ({told})"
+            f"{words.share(max(0.0, self.copied.value))} of the drawn images are copied from train "
+            f"({words.range_of_shares(self.copied, self.cfg.confidence)}), by how often one of train is the nearest: "
         )
         limit = words.share(self.cfg.overfit_copied)
-        if self.copied.lower >= self.cfg.overfit_copied:
-            return f"{start}: more than {limit}, beyond chance."
-        if self.copied.upper >= self.cfg.overfit_copied:
-            wide = (self.copied.width or 0.0) > self.cfg.max_copied_width
-            return f"{start}: {'too wide an interval to tell' if wide else 'not shown to be more than ' + limit}."
-        return f"{start}: less than {limit}."
+        if self._straddles_copied():
+            wide = f"the interval is too wide to tell whether more than {limit}"
+            return start + (wide if self._is_wide() else f"more than {limit} is not shown") + "."
+        return start + ("more" if self.copied.lower >= self.cfg.overfit_copied else "less") + f" than {limit}."
 
     def closer_sentence(self) -> str:
-        told = words.range_of_shares(self.closer, self.cfg.confidence)
-        start = f"What it draws lies closer to train than new images do in {words.share(self.closer.value)} of the "
-        if self.closer.lower > 0.5:
-            return f"{start}comparisons ({told}), which 50 % would be by chance."
-        if self.closer.upper < 0.5:
-            return f"{start}comparisons ({told}): it lies further away, as what is blurred or noisy does."
-        return f"{start}comparisons ({told}), as often as not."
+        """What the distances to train say."""
+        start = (
+            f"In {words.share(self.closer.value)} of the comparisons "
+            f"({words.range_of_shares(self.closer, self.cfg.confidence)}) a drawn image lies closer to train than a "
+            "validation image of its kind: "
+        )
+        if self.closer.lower > BY_CHANCE:
+            return f"{start}more often than chance would have it, as copies do."
+        if self.closer.upper < BY_CHANCE:
+            return f"{start}it lies apart, as what is blurred or noisy does."
+        return f"{start}about as often as not."
 
     def likeness_sentence(self) -> str:
-        return (
-            f"Likeness is {words.interval(self.validation, self.cfg.confidence)} on validation: {self.measures.scoring.chance} "
-            "would give 0, other real images 1.".replace("Drawing", "drawing")
-        )
+        """Where the score lies between its ends."""
+        told = words.interval(self.validation, self.cfg.confidence)
+        return f"Likeness to validation is {told}; {self.measures.scoring.chance.lower()} gives 0, real images 1."
 
     def cover_sentence(self) -> str:
+        """Recall and precision."""
         recall, of_real = _of(self.measures, "recall"), _of(self.measures, "recall_of_real")
         precision = _of(self.measures, "precision")
         return (
-            f"{words.share(recall.value)} of the validation images lie among as many drawn ones "
-            f"({words.range_of_shares(recall, self.cfg.confidence)}), {words.share(of_real.value)} among as many of "
-            f"train; of the drawn ones {words.share(precision.value)} lie among real ones "
-            f"({words.range_of_shares(precision, self.cfg.confidence)})."
+            f"Drawn images cover {words.share(recall.value)} of validation "
+            f"({words.range_of_shares(recall, self.cfg.confidence)}), where as many of train cover "
+            f"{words.share(of_real.value)}; {words.share(precision.value)} of them "
+            f"({words.range_of_shares(precision, self.cfg.confidence)}) lie among validation images."
         )
 
     def critic_sentence(self) -> str:
+        """What the critic knows of train, which need not show in what is drawn."""
         if "critic" not in self.measures.drawn:
             return ""
         gap = self.measures.gap("critic", "kept")
-        knows = "it knows train, which need not show in what is drawn" if gap.value.lower > 0 else "no more of train"
-        return (
-            f"The critic scores an image of train above a drawn one in {words.share(gap.train)} of the pairs, one of "
-            f"validation in {words.share(gap.validation)}: {knows}."
-        )
+        sides = f"{words.share(gap.train)} of the pairs, one of validation in {words.share(gap.validation)}"
+        knows = "it has learned some of train by heart" if gap.value.lower > 0 else "it knows train no better"
+        told = words.interval(gap.value, self.cfg.confidence)
+        return f"The critic prefers an image of train to a drawn one in {sides}, a gap of {told}: {knows}."
+
+    def _straddles_copied(self) -> bool:
+        return self.copied.lower < self.cfg.overfit_copied <= self.copied.upper
+
+    def _is_wide(self) -> bool:
+        return (self.copied.width or 0.0) > self.cfg.max_copied_width
 
 
 def _of(measures: Measures, name: str) -> Estimate:

@@ -87,6 +87,7 @@ RULES: dict[str, Rule] = {
     "regularisation": POSITIVE,
     "bandwidth": AT_LEAST_ZERO,
     "pictures": AT_LEAST_ZERO,
+    "draw": POSITIVE,
     "heads": POSITIVE,
     "patch": POSITIVE,
     "kernel_size": POSITIVE,

@@ -238,7 +238,7 @@ class GANConfig(DeepConfig):
     # times that the axes of the image are halved
     depth: int = 2
     # weight of the squared gradients of the critic, at real images and at drawn ones
-    gradient_penalty: float = 1.0
+    gradient_penalty: float = 0.3
     # of the moving average of the generator's weights, which draws: share that stays at a step
     average_decay: float = 0.995
 

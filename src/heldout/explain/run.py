@@ -17,7 +17,7 @@ from heldout.errors import UserError
 from heldout.models import build, load_weights
 from heldout.models.weights import find_weights
 from heldout.record import CONFIG_FILE, Record
-from heldout.scoring import CLASSIFICATION, LANGUAGE
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE
 from heldout.tracking.fetch import fetched_run
 
 
@@ -99,8 +99,10 @@ def _made(
         raise NotExplainable(f"{name} is a {config.family}; expected a network.")
     card = Card.load(folder)
     if card.task != CLASSIFICATION:
-        predicted = "the next token of a text" if card.task == LANGUAGE else "numbers"
-        raise NotExplainable(f"{name} predicts {predicted}; expected a network that tells classes apart.")
+        does = {LANGUAGE: "predicts the next token of a text", GENERATION: "draws images"}.get(
+            card.task, "predicts numbers"
+        )
+        raise NotExplainable(f"{name} {does}; expected a network that tells classes apart.")
     network = build(config, card)
     load_weights(network, weights)
     return TrainedRun(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,6 +38,7 @@ class GAN(nn.Module):
         self.average_decay = config.average_decay
         self.generator = Generator(config, card.input_shape)
         self.critic = Critic(config, card)
+        self.apply(_initialise)
         for name, parameter in self.generator.named_parameters():
             self.register_buffer(_average_of(name), parameter.detach().clone())
 
@@ -70,9 +72,7 @@ class Generator(nn.Module):
         self.widths = widths
         self.stem = nn.Linear(config.latent, widths[0] * self.sizes[0][0] * self.sizes[0][1])
         self.blocks = nn.ModuleList(Block(width) for width in widths)
-        self.narrower = nn.ModuleList(
-            nn.Conv2d(width, narrower, 1) for width, narrower in zip(widths, widths[1:], strict=False)
-        )
+        self.narrower = nn.ModuleList(nn.Conv2d(width, narrower, 1) for width, narrower in pairwise(widths))
         self.image = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class Critic(nn.Module):
         self.sizes, widths = sizes[::-1], widths[::-1]
         self.stem = nn.Conv2d(self.input.channels, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList(Block(width) for width in widths)
-        self.wider = nn.ModuleList(nn.Conv2d(width, wider, 1) for width, wider in zip(widths, widths[1:], strict=False))
+        self.wider = nn.ModuleList(nn.Conv2d(width, wider, 1) for width, wider in pairwise(widths))
         self.dropout = nn.Dropout(config.dropout)
         self.score = nn.Linear(widths[-1] * self.sizes[-1][0] * self.sizes[-1][1], 1)
 
@@ -137,6 +137,14 @@ def _pyramid(axes: list[int], config: GANConfig) -> tuple[list[tuple[int, int]],
         sizes.insert(0, (height, width))
         channels.insert(0, max(1, config.width // 2**stage))
     return sizes, channels
+
+
+def _initialise(module: nn.Module) -> None:
+    """By He et al. 2015 (arXiv 1502.01852, section 2.2): nothing else keeps the size of what passes through."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, _SLOPE)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)
 
 
 def _average_of(name: str) -> str:

@@ -14,7 +14,7 @@ Draw = Callable[[np.ndarray], np.ndarray]
 
 
 def seeds_of(ids: np.ndarray) -> np.ndarray:
-    """Seeds of the images that are drawn beside examples, int64 [n × drawn beside each]: the same in every run."""
+    """Seeds of the images that are drawn beside examples, int64 [n of each example]: the same in every run."""
     names = [f"{one}/{number}" for one in ids.tolist() for number in range(DRAWN_BESIDE)]
     return np.array([zlib.crc32(name.encode()) for name in names], dtype=np.int64)
 

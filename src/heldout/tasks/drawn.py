@@ -98,7 +98,7 @@ class RealImages:
         return -of_all * len(self._train) / len(self._validation)
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
-        return _nearest(self._centres, points, 1)[1][:, 0]
+        return np.asarray(_nearest(self._centres, points, 1)[1][:, 0])
 
     def _to_train(self, points: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
         """Distance to the nearest image of train, other than that in `rows` where the points are images of train."""
@@ -106,7 +106,7 @@ class RealImages:
             return _nearest(self._train, points, 1)[0][:, 0]
         distance, neighbour = _nearest(self._train, points, min(2, len(self._train)))
         # of an image that train holds twice, the other one may come first
-        return np.where(neighbour[:, 0] == rows, distance[:, -1], distance[:, 0])
+        return np.asarray(np.where(neighbour[:, 0] == rows, distance[:, -1], distance[:, 0]))
 
     def _pixel_by_pixel(self, ids: np.ndarray) -> np.ndarray:
         """Each pixel is that of some image of train: what knows nothing of how pixels go together."""
@@ -150,13 +150,13 @@ def within(points: np.ndarray, sample: np.ndarray) -> np.ndarray:
 def closer(real: np.ndarray, real_cell: np.ndarray, drawn: np.ndarray, drawn_cell: np.ndarray) -> np.ndarray:
     """Pseudo-values of how often a drawn image lies closer to train than a real one in the same cell, float64 [n].
 
-    The data-copying test of Meehan, Chaudhuri and Dasgupta 2020 (arXiv 2004.05675, section 3): the probability behind the
-    statistic of Mann and Whitney, in cells, as images of one kind lie closer together than those of another; the mean
-    over cells is weighted by their real images. 1/2 where drawn images lie as the real ones do, 1 for copies. Cells with
-    fewer than five of either say nothing. Spread by placements (DeLong et al. 1988).
+    The data-copying test of Meehan, Chaudhuri and Dasgupta 2020 (arXiv 2004.05675, section 3): the probability behind
+    the statistic of Mann and Whitney, in cells, as images of one kind lie closer together than those of another; the
+    mean over cells is weighted by their real images. 1/2 where drawn images lie as real ones do, 1 for copies. Cells
+    with fewer than five of either say nothing. Spread by placements (DeLong et al. 1988).
 
     Args:
-        real: distances to the nearest image of train, other than itself [n]; drawn: the same, [n × drawn beside each].
+        real: distances to the nearest image of train, other than itself [n]; drawn: the same, several of each example.
         real_cell, drawn_cell: where they lie.
     """
     share = np.full(len(real), np.nan)
@@ -180,10 +180,10 @@ def closer(real: np.ndarray, real_cell: np.ndarray, drawn: np.ndarray, drawn_cel
 def copied(drawn: np.ndarray, held_out: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Of each held-out image by how much less often it is the nearest to a drawn one than by chance, float64 [n].
 
-    The mean is the share of drawn images that are copies of train: an image that was drawn without knowledge of train is
-    as often nearest to any real image, whether that is called train or held out, and a copy is never nearest to one that
-    is held out (as in the nearest-neighbour test of two samples, Schilling 1986). The spread is that over held-out
-    images, some of which are the nearest to many drawn ones.
+    The mean is the share of drawn images that are copies of train: to one that was drawn without knowledge of train,
+    any real image is as often the nearest, be it called train or held out, and to a copy never one that is held out
+    (compare the nearest-neighbour test of two samples, Schilling 1986). The spread is that over held-out images,
+    some of which are the nearest to many drawn ones.
 
     Args:
         drawn, held_out, train: points [., coordinates].

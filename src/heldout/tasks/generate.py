@@ -20,10 +20,10 @@ from heldout.tasks.task import Batch, Task
 class Generate(Task):
     """Trains a network that draws images like those of `{"inputs": {"x": uint8 [batch, channels, height, width]}}`.
 
-    The critic learns to score real images above drawn ones, each pair by itself (relativistic pairing, Jolicoeur-Martineau
-    2019), with penalties on its squared gradients at both (R1 of Mescheder et al. 2018, and R2): the objective of
-    Huang et al. 2024 (arXiv 2501.05441, section 2). Both take a step at a time, at the same weights, in one optimizer. A
-    moving average of the generator's weights is what draws where anything is measured.
+    The critic learns to score real images above drawn ones, pair by pair (Jolicoeur-Martineau 2019), with penalties on
+    its squared gradients at both (R1 of Mescheder et al. 2018, and R2): the objective of Huang et al. 2024
+    (arXiv 2501.05441, section 2). Both step at once, at the same weights, by one optimizer. A moving average of the
+    generator's weights is what draws where anything is measured.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Generate(Task):
 
 
 def of_critic(gan: GAN, images: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of the critic over pairs of a real and a generated image, and its scores of the real ones, [batch, 1].
+    """The critic's loss over pairs of a real and a generated image, and its scores of the real ones, [batch, 1].
 
     The penalty is the mean over pairs of the squared norms of the gradients of both scores.
     """

@@ -35,7 +35,7 @@ class BlockSteps:
 
 
 class Task(LightningModule, ABC):
-    """A network with its optimizer; a subclass takes the steps, and leaves what it measures of an epoch in `measured`."""
+    """A network with its optimizer; a subclass takes the steps, and leaves what it measures in `measured`."""
 
     def __init__(
         self,
