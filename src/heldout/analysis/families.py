@@ -30,11 +30,11 @@ class Family:
     """One configuration over its seeds; `label` is what a reader sees, unique within the data set.
 
     task: see heldout.scoring, which says what score, loss and others are; these are means over seeds by split
-    (test only where it was opened), others by name first, and drawn the same with intervals, of models that draw;
+    (test only where it was opened), others by name first, and drawn the same with intervals, of models that draw.
     gap: of the score, and loss_gap of the loss, at the kept epoch; end_gap: of the score after the last. Intervals are
-    over seeds; where there is one seed, or all agree, over examples, and the method of the estimate says so.
-    kept_epoch, epochs and onset are medians over seeds; onset_seeds counts the seeds that have one. rank is by validation score,
-    from 1, what copies train last; None without any.
+    over seeds; where there is one seed, or all agree, over examples, and the method of the estimate says so. Medians
+    over seeds are kept_epoch, epochs and onset; onset_seeds counts the seeds that have one. rank is by validation
+    score, from 1, what copies train last; None without any.
     """
 
     data: str

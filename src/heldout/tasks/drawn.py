@@ -214,7 +214,9 @@ def _mean_kernel(points: np.ndarray, sample: np.ndarray, others: bool = False) -
     """Mean of the kernel of each of `points` with a sample, which where `others` is themselves: with all but itself."""
     means = np.empty(len(points))
     for rows in _blocks(len(points)):
-        kernel = (points[rows] @ sample.T / points.shape[1] + 1) ** 3
+        product = points[rows] @ sample.T / points.shape[1] + 1
+        # as a power it would take several times as long
+        kernel = product * product * product
         total = kernel.sum(axis=1)
         if others:
             total -= kernel[np.arange(len(kernel)), np.arange(len(points))[rows]]
@@ -224,9 +226,16 @@ def _mean_kernel(points: np.ndarray, sample: np.ndarray, others: bool = False) -
 
 def _nearest(among: np.ndarray, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances to the `count` nearest of `among`, the nearest first, and which they are; both [n, count]."""
-    from sklearn.neighbors import NearestNeighbors
+    from scipy.spatial.distance import cdist
 
-    distance, which = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(among).kneighbors(points)
+    distance, which = np.empty((len(points), count)), np.empty((len(points), count), dtype=np.int64)
+    for rows in _blocks(len(points)):
+        all_of = cdist(points[rows], among)
+        nearest = np.argpartition(all_of, count - 1, axis=1)[:, :count]
+        of_nearest = np.take_along_axis(all_of, nearest, axis=1)
+        order = np.argsort(of_nearest, axis=1, kind="stable")
+        distance[rows] = np.take_along_axis(of_nearest, order, axis=1)
+        which[rows] = np.take_along_axis(nearest, order, axis=1)
     return distance, which
 
 
