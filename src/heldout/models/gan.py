@@ -96,7 +96,8 @@ class Critic(nn.Module):
         self.blocks = nn.ModuleList(Block(width) for width in widths)
         self.wider = nn.ModuleList(nn.Conv2d(width, wider, 1) for width, wider in pairwise(widths))
         self.dropout = nn.Dropout(config.dropout)
-        self.score = nn.Linear(widths[-1] * self.sizes[-1][0] * self.sizes[-1][1], 1)
+        # no bias: what all scores have in common means nothing
+        self.score = nn.Linear(widths[-1] * self.sizes[-1][0] * self.sizes[-1][1], 1, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.scores(self.standardised(images))
@@ -143,8 +144,8 @@ def _initialise(module: nn.Module) -> None:
     """By He et al. 2015 (arXiv 1502.01852, section 2.2): nothing else keeps the size of what passes through."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, _SLOPE)
-        assert module.bias is not None
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def _average_of(name: str) -> str:
