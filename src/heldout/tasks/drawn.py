@@ -95,7 +95,7 @@ class RealImages:
     def _copied(self, drawn: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """As `copied`, told by images of train: by how much more often than others they are the nearest."""
         of_all = copied(drawn, self._train, self._validation)[rows]
-        return -of_all * len(self._train) / len(self._validation)
+        return np.asarray(-of_all * len(self._train) / len(self._validation))
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         return np.asarray(_nearest(self._centres, points, 1)[1][:, 0])
