@@ -157,6 +157,8 @@ class Record:
             else:
                 found["columns"][name] = rows.column(name).to_numpy().astype("float64")
         found["texts"] = {name: rows.column(name).to_numpy(zero_copy_only=False) for name in self.scoring.texts}
+        for name in set(self.scoring.optional) & set(rows.column_names):
+            found["columns"][name] = rows.column(name).to_numpy().astype("float64")
         return found
 
     def _probabilities(self, rows: pa.Table) -> np.ndarray:
@@ -294,6 +296,11 @@ def write_text(path: Path, text: str) -> None:
     _write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file: readers see the old file or the new one."""
+    _write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
 def _history_table(rows: Sequence[Mapping[str, Any]], scoring: Scoring) -> pa.Table:
     import pyarrow as pa
 
@@ -319,7 +326,7 @@ def _predictions_of_split(split: str, rows: PredictionRows | Predictions, scorin
         "split": pa.array([split] * len(rows.ids), pa.string()),
         "id": pa.array(np.asarray(rows.ids).astype(str).tolist(), pa.string()),
     }
-    for name in scoring.columns:
+    for name in _given(rows, scoring):
         if name == "probabilities":
             values = np.ascontiguousarray(rows.probabilities, dtype=np.float32)
             offsets = np.arange(len(rows.ids) + 1, dtype=np.int32) * values.shape[1]
@@ -333,6 +340,11 @@ def _predictions_of_split(split: str, rows: PredictionRows | Predictions, scorin
     return pa.table(columns)
 
 
+def _given(rows: Predictions, scoring: Scoring) -> tuple[str, ...]:
+    """The columns that these predictions have to have, and those that they need not have, but do."""
+    return scoring.columns + tuple(name for name in scoring.optional if name in rows.columns)
+
+
 def _check_shapes(split: str, rows: Predictions, scoring: Scoring, source: Path) -> None:
     n, probabilities = len(rows.ids), rows.probabilities
     if "probabilities" in scoring.columns:
@@ -343,7 +355,7 @@ def _check_shapes(split: str, rows: Predictions, scoring: Scoring, source: Path)
             )
         return
     given = {"target": rows.target, **rows.columns, **rows.texts}
-    wanted = (*scoring.columns, *scoring.texts)
+    wanted = (*_given(rows, scoring), *scoring.texts)
     shapes = {name: list(given[name].shape) if name in given else None for name in wanted}
     if any(shape != [n] for shape in shapes.values()):
         raise RecordError(f"{source}, split {split}: {n} ids and columns of shapes {shapes}; expected [{n}] for each")
@@ -357,7 +369,7 @@ def _check_rows(split: str, rows: Predictions, scoring: Scoring, source: Path) -
     if "probabilities" in scoring.columns:
         _check_classes(split, rows.target, rows.probabilities, source)
         return
-    for name in scoring.columns:
+    for name in _given(rows, scoring):
         values = rows.target if name == "target" else rows.columns[name]
         if not np.isfinite(values).all():
             raise RecordError(

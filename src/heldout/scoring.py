@@ -22,6 +22,7 @@ REGRESSION = "regression"
 RECOMMENDATION = "recommendation"
 LANGUAGE = "language"
 TRANSLATION = "translation"
+GENERATION = "generation"
 # what is written token by token
 WRITTEN = (LANGUAGE, TRANSLATION)
 
@@ -65,12 +66,14 @@ class CorpusMeasure(Measure):
 class Scoring:
     """The measures of a task.
 
-    columns: numbers of predictions, beside `split` and `id`. texts: columns of words. score: what people are shown and
-    what gap, verdict and ranking are made of; the more the better, 1 is perfect, and it is a mean over examples. loss:
-    its curves give the onset; at least 0, and the less the better. others: reported beside them. is_share: whether the
-    score counts right answers, which have intervals of their own; any other score is 0 for what knows nothing.
-    ceiling_is_known: whether a good model is expected to come near 1; the noise of a measured number sets a limit that
-    nobody knows. chance: in words, what reaches the level of chance.
+    columns: numbers of predictions, beside `split` and `id`; optional: those that only some models have. texts: columns
+    of words. score: what people are shown and what gap, verdict and ranking are made of; the more the better, 1 is
+    perfect, and it is a mean over examples. loss: its curves give the onset; at least 0, and the less the better.
+    others: reported beside them. is_share: whether the score counts right answers, which have intervals of their own;
+    any other score is 0 for what knows nothing. ceiling_is_known: whether a good model is expected to come near 1; the
+    noise of a measured number sets a limit that nobody knows. draws: whether a model draws examples instead of
+    predicting something of them: its others are means over examples too, and copies of train count against it, not its
+    gap. chance: in words, what reaches the level of chance.
     """
 
     task: str
@@ -79,8 +82,10 @@ class Scoring:
     loss: Measure
     others: tuple[Measure, ...] = ()
     texts: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     is_share: bool = False
     ceiling_is_known: bool = True
+    draws: bool = False
     chance: str = "Guessing"
 
     @property
@@ -203,8 +208,18 @@ def per(of: str, unit: float = 1.0) -> Callable[[Predictions], np.ndarray]:
 
 
 def column(name: str) -> Callable[[Predictions], np.ndarray]:
-    """Of each example what stands in the column of that name."""
-    return lambda predictions: predictions.columns[name]
+    """Of each example what stands in the column of that name; of none where a model does not have it."""
+    return lambda predictions: predictions.columns.get(name, predictions.ids[:0])
+
+
+def likeness(predictions: Predictions) -> np.ndarray:
+    """1 - share in the kernel distance / kernel distance of images drawn pixel by pixel; float64 [n].
+
+    0 for what knows only the values of each pixel, 1 for what draws as the data are distributed.
+    """
+    import numpy as np
+
+    return np.asarray(1 - predictions.columns["distance"] / predictions.columns["reference"].mean())
 
 
 _R2 = Measure("r2", "R²", explained, higher_is_better=True)
@@ -281,6 +296,32 @@ SCORINGS: dict[str, Scoring] = {
             ),
             ceiling_is_known=False,
             chance="Writing nothing",
+        ),
+        Scoring(
+            GENERATION,
+            # of a real example and of the images that are drawn beside it; see heldout.tasks.drawn
+            columns=(
+                "distance",
+                "reference",
+                "precision",
+                "recall",
+                "recall_of_real",
+                "closer",
+                "copied",
+            ),
+            optional=("critic",),
+            score=Measure("likeness", "likeness", likeness, higher_is_better=True),
+            loss=Measure("loss", "loss (kernel distance)", column("distance")),
+            others=(
+                Measure("precision", "precision", column("precision"), higher_is_better=True),
+                Measure("recall", "recall", column("recall"), higher_is_better=True),
+                Measure("recall_of_real", "recall of real images", column("recall_of_real"), higher_is_better=True),
+                Measure("closer", "closer to train", column("closer")),
+                Measure("copied", "copied", column("copied")),
+                Measure("critic", "critic", column("critic")),
+            ),
+            draws=True,
+            chance="Drawing each pixel by itself",
         ),
     )
 }

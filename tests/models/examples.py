@@ -148,6 +148,14 @@ def pairs(most: int = 5, vocabulary: int = 12) -> Example:
     return Example(card, inputs, (length + 1).astype(np.float64))
 
 
+def drawn(channels: int, height: int, width: int) -> Example:
+    """Pictures of which more are to be drawn."""
+    example = image(channels, height, width)
+    none = {split: [] for split in ("train", "validation", "test")}
+    card = replace(example.card, task="generation", classes=[], class_counts=none)
+    return Example(card, example.inputs, np.zeros(EXAMPLES))
+
+
 def with_numbers(example: Example) -> Example:
     """The same inputs with a number to predict: 100 a class, from 1,000 on."""
     target = 1000 + 100 * example.target.astype(np.float64)
@@ -176,6 +184,9 @@ KINDS: dict[str, Callable[[], Example]] = {
     "interactions": ratings,
     "continued text": continued,
     "pairs": pairs,
+    "image to be drawn": lambda: drawn(1, 8, 8),
+    "odd colour image to be drawn": lambda: drawn(3, 5, 3),
+    "one-pixel image to be drawn": lambda: drawn(3, 1, 1),
 }
 
 

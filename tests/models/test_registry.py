@@ -28,7 +28,7 @@ def test_a_family_that_cannot_read_the_modality_is_refused() -> None:
 def test_a_baseline_is_no_network() -> None:
     with pytest.raises(
         UnsuitableModel,
-        match=r"model.family=logistic: expected a deep family, one of cnn, efficientnet, encoder_decoder, gpt",
+        match=r"model.family=logistic: expected a deep family, one of cnn, efficientnet, encoder_decoder, gan, gpt",
     ):
         build(LogisticConfig(), series(2, 17).card)
 

@@ -37,6 +37,7 @@ from heldout.config.tracking import TrackingConfig, address_problem
 from heldout.config.training import (
     Accelerator,
     ClassifyConfig,
+    GenerateConfig,
     LanguageConfig,
     Mode,
     RecommendConfig,
@@ -60,6 +61,7 @@ TASKS: dict[str, type[TaskConfig]] = {
     "recommend": RecommendConfig,
     "language": LanguageConfig,
     "translate": TranslateConfig,
+    "generate": GenerateConfig,
 }
 _TARGETS = {
     TaskKind.classification: "a class",
@@ -67,6 +69,7 @@ _TARGETS = {
     TaskKind.recommendation: "a rating",
     TaskKind.language: "the next token",
     TaskKind.translation: "a translation",
+    TaskKind.generation: "an image to be drawn",
 }
 # what is written token by token: any text must be, so that losses of all models are of the same bytes
 WRITTEN = (TaskKind.language, TaskKind.translation)
@@ -81,6 +84,14 @@ RULES: dict[str, Rule] = {
     "label_smoothing": BELOW_ONE,
     "width": POSITIVE,
     "depth": POSITIVE,
+    "latent": POSITIVE,
+    "gradient_penalty": AT_LEAST_ZERO,
+    "average_decay": BELOW_ONE,
+    "components": POSITIVE,
+    "regularisation": POSITIVE,
+    "bandwidth": AT_LEAST_ZERO,
+    "pictures": AT_LEAST_ZERO,
+    "draw": POSITIVE,
     "heads": POSITIVE,
     "patch": POSITIVE,
     "kernel_size": POSITIVE,
@@ -155,6 +166,9 @@ RULES: dict[str, Rule] = {
     "memorising_train_score": SHARE,
     "memorising_validation_lift": SHARE,
     "underfit_lift": SHARE,
+    "overfit_copied": SHARE,
+    "max_copied_width": POSITIVE,
+    "underfit_recall": SHARE,
     "overfit_loss_rise": POSITIVE,
     "min_examples": POSITIVE,
     "onset_min_epochs": POSITIVE,
@@ -424,6 +438,8 @@ def _train(config: TrainConfig) -> Iterator[str]:
         for key in ("crop_padding", "flip"):
             if value := getattr(config.task, key):
                 yield f"task.{key}={value} with data={config.data.name}, a {modality.name}: expected an image data set."
+    if isinstance(config.task, GenerateConfig):
+        yield from _generate(config)
     heads = getattr(config.model, "heads", None)
     width = getattr(config.model, "width", None)
     if heads and width and width % heads:
@@ -445,6 +461,24 @@ def _train(config: TrainConfig) -> Iterator[str]:
         yield f"trainer.devices={config.trainer.devices}: there is one mps device; expected 1."
     yield from _transfer(config)
     yield from _workers(config)
+
+
+def _generate(config: TrainConfig) -> Iterator[str]:
+    if config.is_baseline:
+        return
+    if config.trainer.precision != "32-true":
+        yield (
+            f"trainer.precision={config.trainer.precision} with task=generate: gradients of gradients ask for "
+            "trainer.precision=32-true."
+        )
+    counts = {
+        "trainer.devices": config.trainer.devices,
+        "trainer.nodes": config.trainer.nodes,
+        "sweep.resources.workers": config.sweep.resources.workers,
+    }
+    for key, count in counts.items():
+        if count > 1:
+            yield f"{key}={count} with task=generate: one process trains a generator and its critic. Expected 1."
 
 
 def _task(config: TrainConfig) -> Iterator[str]:

@@ -26,6 +26,7 @@ class TaskKind(Enum):
     recommendation = "recommendation"  # the rating of an item by a user
     language = "language"  # how a text goes on, token by token
     translation = "translation"  # the same in another language, token by token
+    generation = "generation"  # nothing: images like these are drawn
 
 
 class SplitMethod(Enum):
@@ -80,7 +81,8 @@ class DataConfig:
     source: str = MISSING
     modality: Modality = MISSING
     # what the target is: classification (a class), regression (a number), recommendation (a rating), language (the
-    # next token of a text) or translation (a text in another language); the group `task` has to fit
+    # next token of a text), translation (a text in another language) or generation (nothing: images like these are
+    # drawn); the group `task` has to fit
     task: TaskKind = TaskKind.classification
     split: SplitConfig = field(default_factory=SplitConfig)
     # keep at most so many examples, drawn by the split seed; null keeps all

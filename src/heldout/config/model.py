@@ -19,7 +19,9 @@ A_NUMBER = frozenset({TaskKind.regression})
 A_RATING = frozenset({TaskKind.recommendation})
 THE_NEXT_TOKEN = frozenset({TaskKind.language})
 A_TRANSLATION = frozenset({TaskKind.translation})
+AN_IMAGE = frozenset({TaskKind.generation})
 TEXTS = frozenset({Modality.text})
+IMAGES = frozenset({Modality.image})
 # what has no tokens
 NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
 ORDERED = frozenset({Modality.image, Modality.series})
@@ -241,6 +243,25 @@ class EncoderDecoderConfig(DeepConfig):
 
 
 @dataclass
+class GANConfig(DeepConfig):
+    """A generator of images and the critic that trains it."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gan"
+    # normally distributed numbers from which an image is drawn
+    latent: int = 32
+    # channels of the smallest maps, of generator and critic alike; each larger map has half of them
+    width: int = 64
+    # times that the axes of the image are halved
+    depth: int = 2
+    # weight of the squared gradients of the critic, at real images and at drawn ones
+    gradient_penalty: float = 0.3
+    # of the moving average of the generator's weights, which draws: share that stays at a step
+    average_decay: float = 0.995
+
+
+@dataclass
 class BaselineConfig(ModelConfig):
     """A classical model, fitted once; no epochs."""
 
@@ -329,6 +350,50 @@ class TranslationMemoryConfig(BaselineConfig):
 
 
 @dataclass
+class GaussianConfig(BaselineConfig):
+    """One normal distribution over the pixels, with all their covariances."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gaussian"
+    # added to the variance of each pixel; the features are standardised
+    regularisation: float = 0.001
+
+
+@dataclass
+class GaussianMixtureConfig(BaselineConfig):
+    """Several normal distributions over the pixels, each with all covariances."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gaussian_mixture"
+    # normal distributions
+    components: int = 10
+    # added to the variance of each pixel in each of them; the features are standardised
+    regularisation: float = 0.01
+
+
+@dataclass
+class KernelDensityConfig(BaselineConfig):
+    """An image of train with noise on its pixels: the narrower the noise, the more it copies."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "kernel_density"
+    # standard deviation of the noise; the features are standardised
+    bandwidth: float = 0.1
+
+
+@dataclass
+class IndependentPixelsConfig(BaselineConfig):
+    """Each pixel from an image of train of its own: what likeness is measured from."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "independent_pixels"
+
+
+@dataclass
 class LogisticConfig(BaselineConfig):
     solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "logistic"
@@ -373,6 +438,7 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     NeuralRecommenderConfig,
     GPTConfig,
     EncoderDecoderConfig,
+    GANConfig,
     MajorityConfig,
     MeanConfig,
     RidgeConfig,
@@ -381,6 +447,10 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     NGramConfig,
     CopySourceConfig,
     TranslationMemoryConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
+    KernelDensityConfig,
+    IndependentPixelsConfig,
     LogisticConfig,
     KNNConfig,
     RandomForestConfig,

@@ -30,6 +30,10 @@ class PredictConfig:
     prepared: str | None = None
     # of the prepared data; the test set is for the final number, which `evaluate` gives
     split: ExplainedSplit = ExplainedSplit.validation
+    # of a model that draws images: how many
+    draw: int = 60
+    # of a model that draws images: seed of the first; each following one has the next
+    seed: int = 0
     # folder of the predictions; null takes Hydra's output folder
     out: str | None = None
     tracking: TrackingConfig = MISSING

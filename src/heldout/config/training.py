@@ -101,6 +101,18 @@ class TranslateConfig(TaskConfig):
 
 
 @dataclass
+class GenerateConfig(TaskConfig):
+    """Draw images like those of train; a critic learns to tell them from real ones."""
+
+    solves: ClassVar[TaskKind] = TaskKind.generation
+    name: str = "generate"
+    # drawn images in the picture of the kept epoch; 0 shows none
+    pictures: int = 64
+    # epochs, spread evenly over `trainer.max_epochs`, of which a picture shows images drawn from the same codes
+    looks: int = 8
+
+
+@dataclass
 class OptimizerConfig:
     name: str = MISSING
     # null for a classical model, which has no optimizer
@@ -197,7 +209,8 @@ class TrainerConfig:
     # batch for measuring; changes nothing but speed and memory
     eval_batch_size: int = 1000
     # validation metric that decides which epoch is kept: loss, accuracy; of a regression loss, r2, rmse, mae; of a
-    # language model loss, pseudo_r2, bits_per_byte, perplexity; of a translation loss, chrf, perplexity
+    # language model loss, pseudo_r2, bits_per_byte, perplexity; of a translation loss, chrf, perplexity; of a generator
+    # loss, likeness, precision, recall
     monitor: str = "loss"
     mode: Mode = Mode.min
     keep: Keep = Keep.best

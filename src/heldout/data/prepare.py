@@ -24,12 +24,12 @@ from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
 from heldout.data.statistics import compute_statistics, target_statistics
 from heldout.data.store import file_name, input_specs, write_split
 from heldout.data.tokens import train_tokenizer, with_tokens
-from heldout.scoring import CLASSIFICATION, WRITTEN
+from heldout.scoring import CLASSIFICATION, GENERATION, WRITTEN
 
 log = logging.getLogger(__name__)
 
 # tasks whose target is no number
-UNMEASURED = (CLASSIFICATION, *WRITTEN)
+UNMEASURED = (CLASSIFICATION, GENERATION, *WRITTEN)
 
 
 def prepare(config: DataConfig, out: Path) -> Card:

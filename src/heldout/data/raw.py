@@ -11,7 +11,7 @@ from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
-from heldout.scoring import CLASSIFICATION, LANGUAGE, RECOMMENDATION, REGRESSION, TRANSLATION
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, RECOMMENDATION, REGRESSION, TRANSLATION
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +51,8 @@ class RawData:
     ratings: bool = False
     # texts are to be continued; no text occurs twice
     continued: bool = False
+    # there is nothing to predict: images like these are to be drawn
+    drawn: bool = False
     # text only, once train is known
     tokenizer: str = ""
     vocabulary: int = 0
@@ -65,9 +67,11 @@ class RawData:
 
     @property
     def task(self) -> str:
-        """What is predicted: a class, a number, a rating, the next token or a translation."""
+        """What is predicted: a class, a number, a rating, the next token, a translation; or images are drawn."""
         if self.classes:
             return CLASSIFICATION
+        if self.drawn:
+            return GENERATION
         if self.continued:
             return LANGUAGE
         if self.is_translated:
@@ -111,7 +115,7 @@ class RawData:
 
     def _check_target(self) -> None:
         if not self.classes:
-            if not self.continued and not self.is_translated:
+            if not self.continued and not self.is_translated and not self.drawn:
                 self._check_numbers()
             return
         present = set(self.target.tolist())
@@ -146,6 +150,10 @@ class RawData:
         kept = self.take(np.array(list(first.values())))
         sizes = np.array([float(len(text.encode())) for text in first])
         return replace(kept, classes=[], target=sizes, continued=True)
+
+    def to_be_drawn(self) -> RawData:
+        """The images without their classes."""
+        return replace(self, classes=[], target=np.zeros(len(self)), drawn=True)
 
     def take(self, rows: np.ndarray) -> RawData:
         """The examples at these positions, in this order."""

@@ -17,7 +17,7 @@ from heldout.errors import UserError
 from heldout.models import build, load_weights
 from heldout.models.weights import find_weights
 from heldout.record import CONFIG_FILE, Record
-from heldout.scoring import CLASSIFICATION, LANGUAGE, TRANSLATION
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, TRANSLATION
 from heldout.tracking.fetch import fetched_run
 
 
@@ -99,8 +99,12 @@ def _made(
         raise NotExplainable(f"{name} is a {config.family}; expected a network.")
     card = Card.load(folder)
     if card.task != CLASSIFICATION:
-        predicted = {LANGUAGE: "the next token of a text", TRANSLATION: "a translation"}.get(card.task, "numbers")
-        raise NotExplainable(f"{name} predicts {predicted}; expected a network that tells classes apart.")
+        does = {
+            LANGUAGE: "predicts the next token of a text",
+            TRANSLATION: "predicts a translation",
+            GENERATION: "draws images",
+        }.get(card.task, "predicts numbers")
+        raise NotExplainable(f"{name} {does}; expected a network that tells classes apart.")
     network = build(config, card)
     load_weights(network, weights)
     return TrainedRun(

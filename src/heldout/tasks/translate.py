@@ -18,7 +18,8 @@ from heldout.data.pairs import side_texts
 from heldout.data.tokens import load_tokenizer
 from heldout.models.beam import translated
 from heldout.tasks.language import MOST, surprise
-from heldout.tasks.supervised import Batch, Supervised
+from heldout.tasks.supervised import Supervised
+from heldout.tasks.task import Batch
 from heldout.translations import sentence_chrf
 
 # what looks on after each epoch: quick, and enough to see where it goes

@@ -19,7 +19,7 @@ Inputs = dict[str, np.ndarray]
 
 
 class HeldoutModel(PythonModel):
-    """Class probabilities, numbers, or bits a byte or translations of texts, by what Heldout fitted."""
+    """Class probabilities, numbers, bits a byte or translations of texts, or images, by what Heldout fitted."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Builds the model from the config and card beside it, and loads its weights."""
@@ -32,6 +32,8 @@ class HeldoutModel(PythonModel):
             self._translate = _translating_network(files, self._card) if is_deep else _translating_baseline(files)
         elif is_deep:
             self._predict = _network(files, self._card)
+        elif self._card.task == "generation":
+            self._predict = _drawing_baseline(files, self._card)
         else:
             self._predict = _baseline(files)
 
@@ -41,16 +43,24 @@ class HeldoutModel(PythonModel):
         context: PythonModelContext,
         model_input: np.ndarray,
         params: dict[str, Any] | None = None,
-    ) -> pd.DataFrame:
+    ) -> pd.DataFrame | np.ndarray:
         """Probabilities [examples, classes] as a data frame, a column a class; or numbers in the column `prediction`.
 
         A language model gives `bits_per_byte` of what of each text fits into a block. Of a text to be translated, the
-        `translation`, as many tokens are read as those of its training had at most.
+        `translation`, as many tokens are read as those of its training had at most. One that draws gives images uint8
+        [examples, channels, height, width].
 
         Args:
             model_input: as the signature says; see heldout.tracking.models.
         """
+        if self._card.task == "generation":
+            given: Any = model_input
+            return self.draw(np.asarray(given["seed"] if isinstance(given, pd.DataFrame) else given, dtype=np.int64))
         return self.predict_encoded(self.encoded(model_input))
+
+    def draw(self, seeds: np.ndarray) -> np.ndarray:
+        """An image uint8 [examples, channels, height, width] for each seed."""
+        return self._predict({"seed": seeds})
 
     def predict_encoded(self, inputs: Inputs) -> pd.DataFrame:
         """As `predict`, for examples as the prepare stage leaves them."""
@@ -113,6 +123,11 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
     network = build(load_model_config(files["config"]), card)
     load_weights(network, files["model"])
     network.eval()
+    if card.task == "generation":
+        from heldout.models.drawing import drawer
+
+        draw = drawer(network, BATCH_SIZE)
+        return lambda inputs: draw(inputs["seed"])
 
     @torch.inference_mode()
     def predict(inputs: Inputs) -> np.ndarray:
@@ -132,6 +147,13 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
         return np.asarray(torch.softmax(outputs, dim=1).numpy())
 
     return predict
+
+
+def _drawing_baseline(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray]:
+    from heldout.models import baselines
+
+    baseline = baselines.load(files["model"])
+    return lambda inputs: baseline.draw(inputs["seed"], card.input_shape)
 
 
 def _baseline(files: dict[str, Path]) -> Callable[[Inputs], np.ndarray]:

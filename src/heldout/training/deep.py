@@ -24,6 +24,7 @@ from heldout.config.stages import TrainConfig
 from heldout.config.training import (
     Accelerator,
     ClassifyConfig,
+    GenerateConfig,
     LanguageConfig,
     RecommendConfig,
     RegressConfig,
@@ -40,14 +41,18 @@ from heldout.data.store import Split
 from heldout.inside import Cost
 from heldout.models import build, load_weights, save_weights
 from heldout.models.beam import translated
+from heldout.models.drawing import critic, drawer
 from heldout.models.sampling import written
 from heldout.models.target_scale import TargetScale
-from heldout.scoring import CLASSIFICATION, TRANSLATION, WRITTEN, scoring_of
+from heldout.scoring import CLASSIFICATION, GENERATION, TRANSLATION, WRITTEN, scoring_of
 from heldout.tasks.classify import Classify
+from heldout.tasks.drawn import RealImages
+from heldout.tasks.generate import Generate
 from heldout.tasks.language import Language, surprise
 from heldout.tasks.regress import Regress
 from heldout.tasks.shared_steps import SharedSteps
-from heldout.tasks.supervised import BlockSteps, Supervised
+from heldout.tasks.supervised import Supervised
+from heldout.tasks.task import BlockSteps, Task
 from heldout.tasks.translate import Translate
 from heldout.training import stop
 from heldout.training.callbacks import (
@@ -62,13 +67,14 @@ from heldout.training.callbacks import (
     StopOnSignal,
 )
 from heldout.training.cost import Costs
+from heldout.training.drawings import DrawnByEpoch
 from heldout.training.errors import TooManyWorkers
 from heldout.training.fitted import FitInputs, Fitted, FromInside, LogMetrics, ReportEpoch
 from heldout.training.inputs import fit_inputs
 from heldout.training.inside import LookInside
 from heldout.training.layers import summarise
 from heldout.training.parallel import announce, joined, leading, store_of
-from heldout.training.predicting import predictor
+from heldout.training.predicting import Predictor, drawing_predictor, pictures_of, predictor
 from heldout.training.prepared import find_or_prepare
 from heldout.training.samples import SAMPLES, samples_of
 from heldout.training.transfer import start_from
@@ -122,7 +128,8 @@ def fit_deep(
     shard = None if parallel is None else _shard(config.trainer, 0, parallel.workers.size)
     if parallel is not None:
         _check_workers(config, data, parallel.workers)
-    module = _module(config, data, seed, shard)
+    real = RealImages(data.train, data.validation) if data.card.task == GENERATION else None
+    module = _module(config, data, seed, shard, real)
     network = module.network
     started_from = start_from(config.transfer, network)
     history = History(log, name, scoring_of(data.card.task).score)
@@ -131,6 +138,8 @@ def fit_deep(
     inside, costs = _looks(config, data), Costs(len(data.train))
     callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), costs, *inside]
     callbacks += [*_frozen(config), checkpoints, StopOnSignal()]
+    drawn = [*_drawn_by_epoch(config)]
+    callbacks += drawn
     if report is not None:
         callbacks += [AsConfigured(config.optimizer), Report(report, kept, CHECKPOINT)]
     checkpoint = _checkpoint(folder, name)
@@ -146,11 +155,7 @@ def fit_deep(
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
-    predict_split = predictor(
-        lambda split: predict(network, split, batch_size, data.card),
-        data.card,
-        lambda split: translate(network, split, config.task),
-    )
+    predict_split = _predictor(network, config, data.card, real)
     started = time.monotonic()
     predictions = {name: predict_split(split) for name, split in splits.items()}
     rate = sum(map(len, splits.values())) / (time.monotonic() - started)
@@ -166,6 +171,7 @@ def fit_deep(
         model_file=folder / WEIGHTS,
         started_from=started_from,
         texts=_texts(config.task, network, data.card) | samples_of(config.task, predictions["validation"]),
+        pictures=_pictures(config.task, network, batch_size, real, drawn),
         inside=_from_inside(network, data, inside[0].rows, costs, rate, device.type) if inside else None,
     )
 
@@ -248,6 +254,33 @@ def _texts(task: TaskConfig, network: nn.Module, card: Card) -> dict[str, str]:
     return {SAMPLES: "\n\n".join(f"--- {number} ---\n{text}" for number, text in enumerate(texts, start=1)) + "\n"}
 
 
+def _predictor(network: nn.Module, config: TrainConfig, card: Card, real: RealImages | None) -> Predictor:
+    batch_size = config.trainer.eval_batch_size
+    if real is not None:
+        return drawing_predictor(drawer(network, batch_size), real, critic(network, batch_size))
+    return predictor(
+        lambda split: predict(network, split, batch_size, card),
+        card,
+        lambda split: translate(network, split, config.task),
+    )
+
+
+def _pictures(
+    task: TaskConfig, network: nn.Module, batch_size: int, real: RealImages | None, drawn: list[DrawnByEpoch]
+) -> dict[str, bytes]:
+    """What the model draws, by the name of a file."""
+    if real is None:
+        return {}
+    pictures = pictures_of(drawer(network, batch_size), real, task)
+    return {**pictures, **{name: picture for one in drawn for name, picture in one.pictures().items()}}
+
+
+def _drawn_by_epoch(config: TrainConfig) -> list[DrawnByEpoch]:
+    if not isinstance(config.task, GenerateConfig):
+        return []
+    return [DrawnByEpoch(config.task.looks, config.trainer.eval_batch_size)]
+
+
 def _frozen(config: TrainConfig) -> list[Callback]:
     frozen, fixed = config.transfer.frozen_epochs, config.transfer.fixed_statistics
     return [Frozen(frozen, fixed)] if frozen or fixed else []
@@ -286,7 +319,9 @@ def _prepare_torch(config: TrainConfig, seed: int) -> None:
     seed_everything(seed, verbose=False)
 
 
-def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None) -> Supervised:
+def _module(
+    config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None, real: RealImages | None = None
+) -> Task:
     assert isinstance(config.model, DeepConfig)
     options: dict[str, Any] = {
         "optimizer": config.optimizer,
@@ -297,10 +332,14 @@ def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None
         "shared": None if shard is None else SharedSteps(shard),
         "layer_decay": config.transfer.layer_decay,
     }
+    if real is not None:
+        measured = {"train": data.train_subset, "validation": data.validation}
+        network = build(config.model, data.card)
+        return Generate(network, real, measured, config.trainer.eval_batch_size, **options)
     return TASKS[type(config.task)](build(config.model, data.card), data.card, config.task, **options)
 
 
-def _fit(trainer: Trainer, module: Supervised, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
+def _fit(trainer: Trainer, module: Task, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
     train, measured = loaders
     with _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use; what is
@@ -403,7 +442,9 @@ def _target_of(split: Split, card: Card) -> np.ndarray:
     """As networks learn it: class indices, standardised numbers, or the next tokens."""
     if card.task in WRITTEN:
         return next_tokens(split.inputs)
-    return split.target if card.task == CLASSIFICATION else TargetScale.of(card).standardised(split.target)
+    return (
+        split.target if card.task in (CLASSIFICATION, GENERATION) else TargetScale.of(card).standardised(split.target)
+    )
 
 
 def _at_once(batch_size: int, card: Card) -> int:

@@ -19,6 +19,7 @@ from heldout.record import (
     HISTORY_FILE,
     PREDICTIONS_FILE,
     RECORD_FILE,
+    write_bytes,
     write_history,
     write_predictions,
     write_record,
@@ -96,6 +97,9 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
         run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
     for name, text in fitted.texts.items():
         write_text(folder / name, text)
+        run.log_artifact(folder / name)
+    for name, picture in fitted.pictures.items():
+        write_bytes(folder / name, picture)
         run.log_artifact(folder / name)
     # last: from here on the record counts
     write_record(folder, info)

@@ -6,14 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from heldout.config.training import GenerateConfig, TaskConfig
 from heldout.data.card import Card
 from heldout.data.packing import next_tokens
 from heldout.data.pairs import side_texts
 from heldout.data.store import Split
 from heldout.data.token_sums import TokenTable
 from heldout.data.tokens import load_tokenizer
+from heldout.models.baselines import Baseline
+from heldout.models.seeded import Draw
+from heldout.pictures import COLUMNS, DRAWN, NEAREST, sheet
 from heldout.predictions import Predictions
 from heldout.scoring import CLASSIFICATION, RECOMMENDATION, TRANSLATION, WRITTEN
+from heldout.tasks.drawn import Criticise, RealImages
 from heldout.translations import sentence_chrf
 
 Predictor = Callable[[Split], Predictions]
@@ -52,3 +57,26 @@ def _texts(split: Split, card: Card, translate: Translator) -> dict[str, np.ndar
     source, reference = side_texts(split.inputs, tokenizer)
     texts = {"source": source, "reference": reference, "hypothesis": tokenizer.decode_batch(translate(split))}
     return {name: np.array(of, dtype=object) for name, of in texts.items()}
+
+
+def drawn_by(baseline: Baseline, card: Card) -> Draw:
+    """The images of a baseline by their seeds."""
+    return lambda seeds: baseline.draw(seeds, card.input_shape)
+
+
+def drawing_predictor(draw: Draw, real: RealImages, critic: Criticise | None = None) -> Predictor:
+    """What is measured of the images that a model draws beside the examples of a split."""
+    return lambda split: Predictions(split.ids, columns=real.measured(split, draw, critic))
+
+
+def pictures_of(draw: Draw, real: RealImages, task: TaskConfig) -> dict[str, bytes]:
+    """Pictures by the name of their file: drawn images, and those that lie closest to train."""
+    if not isinstance(task, GenerateConfig) or task.pictures == 0:
+        return {}
+    drawn = draw(np.arange(task.pictures))
+    nearest, distance = real.nearest_in_train(drawn)
+    closest = np.argsort(distance, kind="stable")[:COLUMNS]
+    return {
+        DRAWN: sheet(drawn, COLUMNS),
+        NEAREST: sheet(np.concatenate([drawn[closest], nearest[closest]]), len(closest)),
+    }

@@ -14,8 +14,12 @@ from heldout.config.data import TaskKind
 from heldout.config.model import (
     CNNConfig,
     CopySourceConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
     HARConfig,
     HistGradientBoostingConfig,
+    IndependentPixelsConfig,
+    KernelDensityConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
@@ -52,6 +56,13 @@ REGRESSORS: list[ModelConfig] = [
     *(config for config in CONFIGS if TaskKind.regression in type(config).solves),
 ]
 
+GENERATORS: list[ModelConfig] = [
+    GaussianConfig(),
+    GaussianMixtureConfig(components=2),
+    KernelDensityConfig(),
+    IndependentPixelsConfig(),
+]
+
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: str(config.family))
 every_number = pytest.mark.parametrize(
     ("config", "example"),
@@ -60,7 +71,7 @@ every_number = pytest.mark.parametrize(
         for config in REGRESSORS
         for name, example in MADE.items()
         if example.card.modality in {modality.value for modality in config.accepts}
-        and example.card.task not in WRITTEN
+        and example.card.task not in (*WRITTEN, "generation")
         and not (isinstance(config, NaiveConfig | HARConfig) and "length" in example.inputs)
     ],
 )
@@ -75,7 +86,7 @@ def fitted(config: ModelConfig, example: Example, seed: int = 0) -> baselines.Ba
 
 def test_all_baselines_are_tested() -> None:
     written = [NGramConfig(), CopySourceConfig(), TranslationMemoryConfig()]
-    assert {type(config) for config in [*CONFIGS, *REGRESSORS, *written]} == set(ESTIMATORS)
+    assert {type(config) for config in [*CONFIGS, *REGRESSORS, *GENERATORS, *written]} == set(ESTIMATORS)
 
 
 @every_number
@@ -88,6 +99,48 @@ def test_gives_numbers_that_a_file_brings_back(config: ModelConfig, example: Exa
     assert np.isfinite(found).all()
     model.save(tmp_path / "model.skops")
     np.testing.assert_array_equal(baselines.load(tmp_path / "model.skops").predict(numbers.inputs), found)
+
+
+@pytest.mark.parametrize("config", GENERATORS, ids=lambda config: str(config.family))
+@pytest.mark.parametrize("kind", ["image to be drawn", "odd colour image to be drawn", "one-pixel image to be drawn"])
+def test_draws_by_the_seed_what_a_file_brings_back(config: ModelConfig, kind: str, tmp_path: Path) -> None:
+    example = MADE[kind]
+    model = fitted(config, example)
+    seeds = np.arange(5)
+    images = model.draw(seeds, example.card.input_shape)
+    assert images.shape == (5, *example.card.input_shape)
+    assert images.dtype == np.uint8
+    assert len(np.unique(images, axis=0)) > 1
+    np.testing.assert_array_equal(model.draw(seeds[3:4], example.card.input_shape)[0], images[3])
+    model.save(tmp_path / "model.skops")
+    again = baselines.load(tmp_path / "model.skops").draw(seeds, example.card.input_shape)
+    np.testing.assert_array_equal(again, images)
+
+
+@pytest.mark.parametrize(
+    ("config", "covariance"),
+    [
+        (GaussianConfig(regularisation=1e-6), True),
+        (GaussianMixtureConfig(components=2, regularisation=1e-6), True),
+        (KernelDensityConfig(bandwidth=0.0), True),
+        (IndependentPixelsConfig(), False),
+    ],
+    ids=lambda value: str(getattr(value, "family", value)),
+)
+def test_what_is_drawn_has_the_moments_of_train(config: ModelConfig, covariance: bool) -> None:
+    """Two kinds of images of two pixels that go together (seed 0); independent pixels do not know that they do."""
+    rng = np.random.default_rng(0)
+    both = np.repeat(rng.choice([80.0, 170.0], size=(1500, 1)), 2, axis=1) + rng.normal(0, 12, (1500, 2))
+    x = both.round().astype(np.uint8).reshape(-1, 1, 1, 2)
+    example = MADE["image to be drawn"]
+    statistics = {"x": {"mean": [float(x.mean() / 255)], "std": [float(x.std() / 255)]}}
+    card = replace(example.card, inputs={"x": {"dtype": "uint8", "shape": [1, 1, 2]}}, statistics=statistics)
+    model = baselines.build(config, card, 0)
+    model.fit({"x": x}, np.zeros(len(x)))
+    drawn = model.draw(np.arange(4000), (1, 1, 2)).reshape(-1, 2).astype(float)
+    np.testing.assert_allclose(drawn.mean(axis=0), both.mean(axis=0), atol=3)
+    np.testing.assert_allclose(drawn.std(axis=0), both.std(axis=0), rtol=0.05)
+    assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(np.corrcoef(both.T)[0, 1] if covariance else 0, abs=0.05)
 
 
 @pytest.mark.parametrize("config", [LogisticConfig(), MajorityConfig()])

@@ -60,6 +60,10 @@ class Baseline:
         probabilities[:, self.estimator.classes_] = known
         return probabilities
 
+    def draw(self, seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Images uint8 `[n, *shape]`, one for each seed; of a model that draws."""
+        return self.features.as_images(self.estimator.draw(seeds), shape)
+
     def parameters(self) -> int | None:
         """Fitted coefficients of a linear model; None for a model that has no such count."""
         classifier = self.estimator[-1] if hasattr(self.estimator, "steps") else self.estimator

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from heldout.config.model import (
     CopySourceConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
     HARConfig,
     HistGradientBoostingConfig,
+    IndependentPixelsConfig,
+    KernelDensityConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
@@ -93,6 +97,34 @@ def translation_memory(config: TranslationMemoryConfig, card: Card, seed: int) -
     return TranslationMemory(card.inputs["source"]["shape"][0], card.vocabulary, config.longest_run)
 
 
+def gaussian(config: GaussianConfig, card: Card, seed: int) -> Any:
+    """A multivariate normal distribution."""
+    from heldout.models.baselines.generators import GaussianMixture
+
+    return GaussianMixture(1, config.regularisation, seed)
+
+
+def gaussian_mixture(config: GaussianMixtureConfig, card: Card, seed: int) -> Any:
+    """A mixture of multivariate normal distributions."""
+    from heldout.models.baselines.generators import GaussianMixture
+
+    return GaussianMixture(config.components, config.regularisation, seed)
+
+
+def kernel_density(config: KernelDensityConfig, card: Card, seed: int) -> Any:
+    """A normal kernel around each image."""
+    from heldout.models.baselines.generators import KernelDensity
+
+    return KernelDensity(config.bandwidth)
+
+
+def independent_pixels(config: IndependentPixelsConfig, card: Card, seed: int) -> Any:
+    """The product of the distributions of single pixels."""
+    from heldout.models.baselines.generators import IndependentPixels
+
+    return IndependentPixels()
+
+
 def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
     """Multinomial logistic regression with an L2 penalty."""
     from sklearn.linear_model import LogisticRegression
@@ -152,6 +184,10 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
     NGramConfig: ngram,
     CopySourceConfig: copy_source,
     TranslationMemoryConfig: translation_memory,
+    GaussianConfig: gaussian,
+    GaussianMixtureConfig: gaussian_mixture,
+    KernelDensityConfig: kernel_density,
+    IndependentPixelsConfig: independent_pixels,
     LogisticConfig: logistic,
     KNNConfig: knn,
     RandomForestConfig: random_forest,

@@ -54,6 +54,12 @@ class Features:
         parts = [inputs[name] for name in ("numeric", "categorical") if name in inputs]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
+    def as_images(self, features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Undo what was done to images: uint8 `[examples, channels, height, width]`, cut off at black and white."""
+        channel = (-1, 1, 1)
+        x = features.reshape(len(features), *shape) * np.reshape(self.std, channel) + np.reshape(self.mean, channel)
+        return np.asarray((255 * x).round().clip(0, 255), dtype=np.uint8)
+
     def _counts(self, tokens: np.ndarray, length: np.ndarray) -> np.ndarray:
         counts = np.zeros((len(tokens), self.vocabulary), dtype=np.float32)
         valid = np.arange(tokens.shape[1]) < length[:, None]
