@@ -167,8 +167,11 @@ def _over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
 
 
 def _within(estimate: Estimate, scoring: Scoring) -> Estimate:
-    """Clip an interval of a score: Student's t does not know that 1 is the most, and 0 the least of a share."""
-    if estimate.low is None and not scoring.is_share:
+    """Clip an interval of a score: Student's t does not know that 1 is the most, and 0 the least of a share.
+
+    An unbiased estimate, as of what is drawn, may itself lie beyond 1.
+    """
+    if scoring.draws or (estimate.low is None and not scoring.is_share):
         return estimate
     low = max(0.0, estimate.lower) if scoring.is_share else estimate.lower
     return replace(estimate, low=low, high=min(1.0, estimate.upper))
