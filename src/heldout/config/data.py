@@ -315,11 +315,15 @@ class Vocabulary(Enum):
     words = "words"  # words and marks as they are written
     subwords = "subwords"  # byte-pair encoding: frequent words whole, rare ones in pieces
     bytes = "bytes"  # byte-pair encoding of bytes: as subwords, and any text can be written, to the last blank
+    minilm = "minilm"  # the pieces of words that MiniLM was trained on (extra `pretrained`), whatever train holds
 
 
 @dataclass
 class TokensConfig:
-    """How texts become tokens; the tokenizer learns from train alone."""
+    """How texts become tokens; the tokenizer learns from train alone, or comes ready made and learns nothing.
+
+    Of `minilm`, which is ready made, `vocabulary`, `min_frequency` and `lowercase` say nothing.
+    """
 
     kind: Vocabulary = Vocabulary.words
     # most different tokens, special ones included

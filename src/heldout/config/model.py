@@ -165,6 +165,22 @@ class EfficientNetConfig(DeepConfig):
 
 
 @dataclass
+class MiniLMConfig(DeepConfig):
+    """An encoder of texts as BERT is; in the size of MiniLM-L6 trained weights are to be had: see `transfer`."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    family: str = "minilm"
+    # units of a token
+    width: int = 64
+    # encoder blocks
+    depth: int = 2
+    # attention heads; they share the width equally
+    heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 4
+
+
+@dataclass
 class TransformerConfig(DeepConfig):
     """Encoder over steps (series), patches (images), features (tables) or tokens (texts)."""
 
@@ -330,6 +346,7 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     ResNetConfig,
     SeriesResNetConfig,
     EfficientNetConfig,
+    MiniLMConfig,
     TransformerConfig,
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,

