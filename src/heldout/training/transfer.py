@@ -15,6 +15,7 @@ from heldout.errors import UserError
 from heldout.models.efficientnet import EfficientNet
 from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
+from heldout.models.library import LibraryNetwork, published_names
 from heldout.models.minilm import MiniLM
 from heldout.models.weights import find_weights
 from heldout.training.fitted import Started
@@ -56,7 +57,7 @@ def start_from(config: TransferConfig, network: nn.Module) -> Started | None:
         package = PACKAGES[config.weights]
         return _fill(network, _package_file(config.weights, package, network), config, package.convert)
     with _own_file(config.weights) as file:
-        return _fill(network, file, config, lambda tensors: tensors)
+        return _fill(network, file, config, published_names if isinstance(network, LibraryNetwork) else lambda own: own)
 
 
 def _fill(
@@ -134,7 +135,7 @@ def _package_file(name: str, package: Package, network: nn.Module) -> Path:
 
 @contextmanager
 def _own_file(weights: str) -> Iterator[Path]:
-    """The weights of a record, or of the run `runs:/ID` in MLflow."""
+    """A file of weights, those of a record, or of the run `runs:/ID` in MLflow."""
     from heldout.tracking.fetch import fetched_run
 
     if weights.startswith(RUN_PREFIX):
@@ -142,15 +143,15 @@ def _own_file(weights: str) -> Iterator[Path]:
         with fetched_run(run_id, None) as (_, _, folder):
             yield _weights_in(folder, weights)
     else:
-        yield _weights_in(Path(weights), weights)
+        yield Path(weights) if Path(weights).is_file() else _weights_in(Path(weights), weights)
 
 
 def _weights_in(folder: Path, given: str) -> Path:
     file = find_weights(folder)
     if file is None:
         raise WeightsRefused(
-            f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, the folder of a "
-            f"record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
+            f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, a file, the "
+            f"folder of a record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
         )
     return file
 
