@@ -70,7 +70,7 @@ def _torchvision(config: TorchvisionConfig, card: Card) -> LibraryNetwork:
     _check_name(config, [name for name in models.list_models(module=models) if name not in ANSWER_MORE])
     network = models.get_model(config.architecture, weights=None, num_classes=card.outputs)
     _drop_before_the_last(network, config.dropout)
-    transforms: Any = models.get_model_weights(config.architecture).DEFAULT.transforms()  # type: ignore[attr-defined]
+    transforms: Any = models.get_model_weights(config.architecture).DEFAULT.transforms()
     return LibraryNetwork(config, card, network, (transforms.mean, transforms.std))
 
 
