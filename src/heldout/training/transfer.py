@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heldout.config.transfer import TransferConfig
+from heldout.data.card import CARD_FILE, Card
 from heldout.data.hashing import hash_file
 from heldout.errors import UserError
 from heldout.models.efficientnet import EfficientNet
@@ -42,7 +44,7 @@ class Package:
     convert: Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
-def start_from(config: TransferConfig, network: nn.Module) -> Started | None:
+def start_from(config: TransferConfig, network: nn.Module, card: Card) -> Started | None:
     """Fills a new network, but for its classifier and its input statistics, by the weights of the config.
 
     Returns:
@@ -57,6 +59,7 @@ def start_from(config: TransferConfig, network: nn.Module) -> Started | None:
         package = PACKAGES[config.weights]
         return _fill(network, _package_file(config.weights, package, network), config, package.convert)
     with _own_file(config.weights) as file:
+        _check_tokens(file, card, config.weights)
         return _fill(network, file, config, published_names if isinstance(network, LibraryNetwork) else lambda own: own)
 
 
@@ -154,6 +157,23 @@ def _weights_in(folder: Path, given: str) -> Path:
             f"folder of a record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
         )
     return file
+
+
+def _check_tokens(file: Path, card: Card, given: str) -> None:
+    """Of a network for texts the vectors belong to tokens: those of another tokenizer would stand for other words."""
+    if not card.tokenizer or not (file.parent / CARD_FILE).is_file():
+        return
+    theirs = Card.load(file.parent)
+    if theirs.tokenizer and _vocabulary(theirs) != _vocabulary(card):
+        raise WeightsRefused(
+            f"transfer.weights={given}: these weights were trained on the tokens of {theirs.name}, which are not those "
+            f"of {card.name}. Expected the same: prepare both with data.tokens.kind=minilm, which learns none from "
+            "the texts."
+        )
+
+
+def _vocabulary(card: Card) -> Any:
+    return json.loads(card.tokenizer)["model"]
 
 
 def _efficientnet(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
