@@ -120,6 +120,16 @@ class MlbenchData(DataConfig):
 
 
 @dataclass
+class FashionMNISTData(DataConfig):
+    """The images of the Debian package dataset-fashion-mnist."""
+
+    source: str = "fashion_mnist"
+    modality: Modality = Modality.image
+    # where the package's .gz files lie
+    folder: str = "/usr/share/datasets/fashion-mnist"
+
+
+@dataclass
 class FileData(DataConfig):
     """Files of the user's."""
 
