@@ -9,7 +9,7 @@ from tests.analysis.synthetic import Plan, plant, plant_failed
 from tests.analysis.test_regression import Planted
 from tests.analysis.test_regression import plant as plant_number
 
-from heldout.analysis.study import Entry, StudyResult
+from heldout.analysis.study import Entry, StudyResult, shown
 from heldout.config.analysis import AnalysisConfig
 from heldout.config.study import StudyConfig, StudyFigureConfig
 from heldout.record import Record
@@ -108,3 +108,8 @@ def test_the_score_bears_the_name_that_it_has_in_the_task(result: StudyResult, t
     assert setting.measured("validation_score").value == pytest.approx(0.5, abs=0.05)
     mixed = StudyResult(config, found.comparison, [*found.settings, *result.settings])
     assert mixed.title("test_score") == "score on test"
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, "null"), (True, "true"), (0.25, "0.25"), ("mlp", "mlp")])
+def test_values_are_shown_as_a_config_has_them(value: object, said: str) -> None:
+    assert shown(value) == said

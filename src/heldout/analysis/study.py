@@ -223,6 +223,8 @@ class StudyResult:
 
 def shown(value: Any) -> str:
     """A value of the grid as a reader sees it."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
