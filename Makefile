@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # the environment's programs before any others: DVC stages call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-kills test-k8s image campaign setup lint format lock
+.PHONY: repro test test-kills test-vision test-k8s image campaign setup lint format lock
 
 repro: $(READY)
 	$(BIN)/heldout repro
@@ -20,6 +20,15 @@ test: $(READY)
 # sweeps whose processes are killed at some moment, and go on
 test-kills: $(READY)
 	$(BIN)/python -m pytest -m kills --numprocesses 2 --dist loadfile
+
+# networks of torchvision and timm: what is installed for them lies apart, as it would slow every start
+VISION := torchvision==0.29.2 timm==1.0.31
+.vision: $(READY)
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --target $@ --no-deps $(VISION)
+	@touch $@
+
+test-vision: .vision
+	PYTHONPATH=.vision $(BIN)/python -m pytest -k "torchvision or timm" tests/models
 
 # everything in k8s/, on a Kubernetes of its own or on HELDOUT_KUBE_CONTEXT
 test-k8s: $(READY)

@@ -75,6 +75,8 @@ _TARGETS = {
 WRITTEN = (TaskKind.language, TaskKind.translation)
 # a token for each byte, beside the special ones
 FEWEST_BYTE_TOKENS = 256 + 3
+# the two that surround a text of minilm, and one between
+FEWEST_PIECES = 3
 
 # by the name of the key, wherever it stands
 RULES: dict[str, Rule] = {
@@ -307,6 +309,11 @@ def _tokens(data: DataConfig, tokens: TokensConfig) -> Iterator[str]:
             f"data.tokens.vocabulary={tokens.vocabulary} with data.tokens.kind=bytes: expected {FEWEST_BYTE_TOKENS} or "
             "more, a token for each byte and the special ones."
         )
+    if tokens.kind is Vocabulary.minilm and tokens.max_tokens < FEWEST_PIECES:
+        yield (
+            f"data.tokens.max_tokens={tokens.max_tokens} with data.tokens.kind=minilm: expected {FEWEST_PIECES} or "
+            "more, as two tokens surround each text."
+        )
 
 
 def _files(data: FileData, files_here: bool) -> Iterator[str]:
@@ -516,6 +523,12 @@ def _metrics(config: TrainConfig) -> Iterator[str]:
 def _transfer(config: TrainConfig) -> Iterator[str]:
     if config.is_baseline:
         return
+    tokens = getattr(config.data, "tokens", None)
+    if config.transfer.weights == "minilm" and tokens is not None and tokens.kind is not Vocabulary.minilm:
+        yield (
+            f"transfer.weights=minilm with data.tokens.kind={tokens.kind.name}: these weights know the pieces of words "
+            "that they were trained on. Expected data.tokens.kind=minilm."
+        )
     frozen = config.transfer.frozen_epochs
     counts = {
         "trainer.devices": config.trainer.devices,

@@ -123,6 +123,16 @@ class MlbenchData(DataConfig):
 
 
 @dataclass
+class FashionMNISTData(DataConfig):
+    """The images of the Debian package dataset-fashion-mnist."""
+
+    source: str = "fashion_mnist"
+    modality: Modality = Modality.image
+    # where the package's .gz files lie
+    folder: str = "/usr/share/datasets/fashion-mnist"
+
+
+@dataclass
 class FileData(DataConfig):
     """Files of the user's."""
 
@@ -318,11 +328,15 @@ class Vocabulary(Enum):
     words = "words"  # words and marks as they are written
     subwords = "subwords"  # byte-pair encoding: frequent words whole, rare ones in pieces
     bytes = "bytes"  # byte-pair encoding of bytes: as subwords, and any text can be written, to the last blank
+    minilm = "minilm"  # the pieces of words that MiniLM was trained on (extra `pretrained`), whatever train holds
 
 
 @dataclass
 class TokensConfig:
-    """How texts become tokens; the tokenizer learns from train alone."""
+    """How texts become tokens; the tokenizer learns from train alone, or comes ready made and learns nothing.
+
+    Of `minilm`, which is ready made, `vocabulary`, `min_frequency` and `lowercase` say nothing.
+    """
 
     kind: Vocabulary = Vocabulary.words
     # most different tokens, special ones included

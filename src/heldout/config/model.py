@@ -46,10 +46,14 @@ class Readout(Enum):
 
 @dataclass
 class ModelConfig:
-    """What every family has; `accepts` lists the modalities it can read, `solves` what it can predict."""
+    """What every family has; `accepts` lists the modalities it can read, `solves` what it can predict.
+
+    needs: package, of the extra `vision`, without which the family cannot be built.
+    """
 
     accepts: ClassVar[frozenset[Modality]] = EVERY
     solves: ClassVar[frozenset[TaskKind]] = EVERY_TASK
+    needs: ClassVar[str | None] = None
     # name of the family, as in reports
     family: str = MISSING
 
@@ -165,6 +169,46 @@ class EfficientNetConfig(DeepConfig):
     family: str = "efficientnet"
     # side to which images are scaled; the published weights were trained at 224, a smaller one is quicker
     image_size: int = 64
+
+
+@dataclass
+class LibraryConfig(DeepConfig):
+    """A network for images of a library of networks, by its name there; weights come from a file, see `transfer`."""
+
+    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.image})
+    # name of the network in the library
+    architecture: str = "resnet18"
+    # side to which images are scaled
+    image_size: int = 64
+
+
+@dataclass
+class TorchvisionConfig(LibraryConfig):
+    needs: ClassVar[str | None] = "torchvision"
+    family: str = "torchvision"
+
+
+@dataclass
+class TimmConfig(LibraryConfig):
+    needs: ClassVar[str | None] = "timm"
+    family: str = "timm"
+    architecture: str = "mobilenetv3_small_050"
+
+
+@dataclass
+class MiniLMConfig(DeepConfig):
+    """An encoder of texts as BERT is; in the size of MiniLM-L6 trained weights are to be had: see `transfer`."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    family: str = "minilm"
+    # units of a token
+    width: int = 64
+    # encoder blocks
+    depth: int = 2
+    # attention heads; they share the width equally
+    heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 4
 
 
 @dataclass
@@ -433,6 +477,9 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     ResNetConfig,
     SeriesResNetConfig,
     EfficientNetConfig,
+    TorchvisionConfig,
+    TimmConfig,
+    MiniLMConfig,
     TransformerConfig,
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,

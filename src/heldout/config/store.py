@@ -9,6 +9,7 @@ from heldout.config.data import (
     AudioData,
     CorpusData,
     DataConfig,
+    FashionMNISTData,
     ImageData,
     InteractionsData,
     MlbenchData,
@@ -75,6 +76,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "data": {
         "data": DataConfig,
         "mlbench": MlbenchData,
+        "fashion_mnist": FashionMNISTData,
         "sp500": SP500Data,
         "ratings": RatingsData,
         "interactions": InteractionsData,

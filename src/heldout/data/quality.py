@@ -19,7 +19,7 @@ from heldout.data.similarity import Features, Inputs, fingerprints, nearest_simi
 from heldout.data.statistics import valid_steps
 from heldout.data.store import Split, read_split
 from heldout.data.test_split import inputs_for_duplicate_check
-from heldout.data.tokens import UNKNOWN
+from heldout.data.tokens import UNKNOWN, load_tokenizer, without_content
 from heldout.scoring import LANGUAGE, TRANSLATION
 
 # near copies are searched for at most so many validation and test examples each, evenly spread
@@ -209,8 +209,13 @@ def _unknown_tokens(data: _Prepared, policy: QualityConfig) -> _Measure:
         return _Measure(0, "tokens of bytes write every text")
     inputs = data.inputs["validation"]
     tokens = inputs["tokens"][valid_tokens(inputs)]
-    share = float((tokens == UNKNOWN).mean())
+    share = float((tokens == _nothing(data.card)[0]).mean())
     return _Measure(share, f"{share:.1%} of the tokens of validation do not occur in train, or too rarely")
+
+
+def _nothing(card: Card) -> list[int]:
+    """The tokens of a text that say nothing, the unknown one first."""
+    return without_content(load_tokenizer(card.tokenizer)) if card.tokenizer else [UNKNOWN]
 
 
 def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -228,7 +233,8 @@ def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 
 def _empty_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
-    empty = [str(one) for split in (data.train, data.validation) for one in split.ids[is_empty(split.inputs)]]
+    nothing = _nothing(data.card)
+    empty = [str(one) for split in (data.train, data.validation) for one in split.ids[is_empty(split.inputs, nothing)]]
     told = f": {shown(empty)}" if empty else ""
     examples = len(data.train) + len(data.validation)
     return _Measure(len(empty) / examples, f"{len(empty)} of {examples} examples are without content{told}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from heldout import pod
 from heldout.config.training import Keep, Mode, OptimizerConfig
@@ -262,7 +263,7 @@ class Frozen(Callback):
         for module in pl_module.network.modules():
             own = {id(parameter) for parameter in module.parameters(recurse=False)}
             if own and not own & trained:
-                stays = self._fixed_statistics and isinstance(module, BatchNorm)
+                stays = self._fixed_statistics and isinstance(module, BatchNorm | _BatchNorm)
                 module.training = not (is_frozen or stays)
 
 
