@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # the environment's programs before any others: DVC stages call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-kills test-k8s image campaign setup lint format lock
+.PHONY: repro test test-kills test-vision test-k8s image campaign setup lint format lock
 
 repro: $(READY)
 	$(BIN)/heldout repro
@@ -20,6 +20,15 @@ test: $(READY)
 # sweeps whose processes are killed at some moment, and go on
 test-kills: $(READY)
 	$(BIN)/python -m pytest -m kills --numprocesses 2 --dist loadfile
+
+# networks of torchvision and timm: what is installed for them lies apart, as it would slow every start
+VISION := torchvision==0.29.2 timm==1.0.31
+.vision: $(READY)
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --target $@ --no-deps $(VISION)
+	@touch $@
+
+test-vision: .vision
+	PYTHONPATH=.vision $(BIN)/python -m pytest -k "torchvision or timm" tests/models
 
 # everything in k8s/, on a Kubernetes of its own or on HELDOUT_KUBE_CONTEXT
 test-k8s: $(READY)
@@ -49,8 +58,8 @@ format: $(READY)
 # universal, with hashes and without the address of any index
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --extra s3 --extra gpu --extra hyperopt --extra datasets --extra images \
-		--extra text --extra audio --extra explain --extra pretrained --extra cluster --group dev --universal \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock > /dev/null
+		--extra text --extra translation --extra audio --extra explain --extra pretrained --extra cluster --group dev \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock > /dev/null
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is Python {v[0]}.{v[1]}; expected 3.11 to 3.13. Name another one: make PYTHON=python3.12")'

@@ -22,8 +22,8 @@ class Predictions:
 
     ids: str [n], unique. target: int64 [n], index into the record's classes, or float64 [n], a number.
     probabilities: float32 [n, classes]. columns: float64 [n] by name, what other tasks have: the `prediction` of a
-    regression, or measures of single examples such as `loss`. reference: mean of train's target, against which numbers
-    are scored; None takes that of these targets.
+    regression, or measures of single examples such as `loss`. texts: str [n] by name, such as a translation. reference:
+    mean of train's target, against which numbers are scored; None takes that of these targets.
     """
 
     ids: np.ndarray
@@ -31,3 +31,4 @@ class Predictions:
     probabilities: np.ndarray = field(default_factory=_nothing)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     reference: float | None = None
+    texts: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -156,6 +156,9 @@ class Record:
                 found[name] = rows.column(name).to_numpy().astype(kind)
             else:
                 found["columns"][name] = rows.column(name).to_numpy().astype("float64")
+        found["texts"] = {name: rows.column(name).to_numpy(zero_copy_only=False) for name in self.scoring.texts}
+        for name in set(self.scoring.optional) & set(rows.column_names):
+            found["columns"][name] = rows.column(name).to_numpy().astype("float64")
         return found
 
     def _probabilities(self, rows: pa.Table) -> np.ndarray:
@@ -173,7 +176,8 @@ class Record:
 
     @cached_property
     def _predictions_table(self) -> pa.Table:
-        return _read_parquet(self.path / PREDICTIONS_FILE, ("split", "id", *self.scoring.columns))
+        columns = ("split", "id", *self.scoring.columns, *self.scoring.texts)
+        return _read_parquet(self.path / PREDICTIONS_FILE, columns)
 
 
 def find_records(root: Path | str) -> list[Path]:
@@ -266,7 +270,7 @@ def append_predictions(path: Path, rows: AnyRows, task: str = CLASSIFICATION) ->
     import pyarrow.compute as pc
 
     scoring = scoring_of(task)
-    old = _read_parquet(path, ("split", "id", *scoring.columns))
+    old = _read_parquet(path, ("split", "id", *scoring.columns, *scoring.texts))
     tables = {split: old.filter(pc.equal(old.column("split"), split)) for split in SPLITS}
     tables |= {split: _predictions_of_split(split, added, scoring, path) for split, added in rows.items()}
     _write_table(pa.concat_tables([tables[split] for split in SPLITS]), path)
@@ -290,6 +294,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file: readers see the old file or the new one."""
     _write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file: readers see the old file or the new one."""
+    _write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _history_table(rows: Sequence[Mapping[str, Any]], scoring: Scoring) -> pa.Table:
@@ -317,7 +326,7 @@ def _predictions_of_split(split: str, rows: PredictionRows | Predictions, scorin
         "split": pa.array([split] * len(rows.ids), pa.string()),
         "id": pa.array(np.asarray(rows.ids).astype(str).tolist(), pa.string()),
     }
-    for name in scoring.columns:
+    for name in _given(rows, scoring):
         if name == "probabilities":
             values = np.ascontiguousarray(rows.probabilities, dtype=np.float32)
             offsets = np.arange(len(rows.ids) + 1, dtype=np.int32) * values.shape[1]
@@ -327,7 +336,13 @@ def _predictions_of_split(split: str, rows: PredictionRows | Predictions, scorin
             columns[name] = pa.array(rows.target.astype(kind))
         else:
             columns[name] = pa.array(np.asarray(rows.columns[name], dtype=np.float64))
+    columns |= {name: pa.array(rows.texts[name].tolist(), pa.string()) for name in scoring.texts}
     return pa.table(columns)
+
+
+def _given(rows: Predictions, scoring: Scoring) -> tuple[str, ...]:
+    """The columns that these predictions have to have, and those that they need not have, but do."""
+    return scoring.columns + tuple(name for name in scoring.optional if name in rows.columns)
 
 
 def _check_shapes(split: str, rows: Predictions, scoring: Scoring, source: Path) -> None:
@@ -339,8 +354,9 @@ def _check_shapes(split: str, rows: Predictions, scoring: Scoring, source: Path)
                 f"{list(probabilities.shape)}; expected n, n and [n, classes]"
             )
         return
-    given = {"target": rows.target, **rows.columns}
-    shapes = {name: list(given[name].shape) if name in given else None for name in scoring.columns}
+    given = {"target": rows.target, **rows.columns, **rows.texts}
+    wanted = (*_given(rows, scoring), *scoring.texts)
+    shapes = {name: list(given[name].shape) if name in given else None for name in wanted}
     if any(shape != [n] for shape in shapes.values()):
         raise RecordError(f"{source}, split {split}: {n} ids and columns of shapes {shapes}; expected [{n}] for each")
 
@@ -353,7 +369,7 @@ def _check_rows(split: str, rows: Predictions, scoring: Scoring, source: Path) -
     if "probabilities" in scoring.columns:
         _check_classes(split, rows.target, rows.probabilities, source)
         return
-    for name in scoring.columns:
+    for name in _given(rows, scoring):
         values = rows.target if name == "target" else rows.columns[name]
         if not np.isfinite(values).all():
             raise RecordError(

@@ -21,6 +21,10 @@ CLASSIFICATION = "classification"
 REGRESSION = "regression"
 RECOMMENDATION = "recommendation"
 LANGUAGE = "language"
+TRANSLATION = "translation"
+GENERATION = "generation"
+# what is written token by token
+WRITTEN = (LANGUAGE, TRANSLATION)
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Measure:
     """A mean over examples, or a function of one.
 
     name: in history, MLflow and config. label: in sentences and on axes. of_examples: float64 [n]. of_mean: from their
-    mean to the value.
+    mean to the value. each_epoch: whether it is measured after each epoch, so that epochs can be chosen by it.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Measure:
     of_examples: Callable[[Predictions], np.ndarray]
     higher_is_better: bool = False
     of_mean: Callable[[float], float] = float
+    each_epoch: bool = True
 
     def __call__(self, predictions: Predictions) -> float | None:
         """The value over a split; None where it is measured of no example."""
@@ -44,15 +49,31 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class CorpusMeasure(Measure):
+    """A measure of all examples together, which is no mean over them: BLEU, say, of a translated text.
+
+    of_all: its value. of_examples is not asked.
+    """
+
+    of_all: Callable[[Predictions], float] = lambda _: 0.0
+
+    def __call__(self, predictions: Predictions) -> float | None:
+        """The value over a split; None of no example."""
+        return self.of_all(predictions) if len(predictions.ids) else None
+
+
+@dataclass(frozen=True)
 class Scoring:
     """The measures of a task.
 
-    columns: of predictions, beside `split` and `id`. score: what people are shown and what gap, verdict and ranking
-    are made of; the more the better, 1 is perfect, and it is a mean over examples. loss: its curves give the onset; at
-    least 0, and the less the better. others: reported beside them. is_share: whether the score counts right answers,
-    which have intervals of their own; any other score is 0 for what knows nothing. ceiling_is_known: whether a good
-    model is expected to come near 1; the noise of a measured number sets a limit that nobody knows. chance: in words,
-    what reaches the level of chance.
+    columns: numbers of predictions, beside `split` and `id`; optional: those that only some models have. texts: columns
+    of words. score: what people are shown and what gap, verdict and ranking are made of; the more the better, 1 is
+    perfect, and it is a mean over examples. loss: its curves give the onset; at least 0, and the less the better.
+    others: reported beside them. is_share: whether the score counts right answers, which have intervals of their own;
+    any other score is 0 for what knows nothing. ceiling_is_known: whether a good model is expected to come near 1; the
+    noise of a measured number sets a limit that nobody knows. draws: whether a model draws examples instead of
+    predicting something of them: its others are means over examples too, and copies of train count against it, not its
+    gap. chance: in words, what reaches the level of chance.
     """
 
     task: str
@@ -60,8 +81,11 @@ class Scoring:
     score: Measure
     loss: Measure
     others: tuple[Measure, ...] = ()
+    texts: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     is_share: bool = False
     ceiling_is_known: bool = True
+    draws: bool = False
     chance: str = "Guessing"
 
     @property
@@ -166,14 +190,36 @@ def context_explained(predictions: Predictions) -> np.ndarray:
     return np.asarray(1 - predictions.columns["loss"] / predictions.columns["unigram"].mean())
 
 
+def corpus_of(name: str) -> Callable[[Predictions], float]:
+    """The corpus score of heldout.translations by that name."""
+
+    def of_all(predictions: Predictions) -> float:
+        from heldout.translations import corpus_score
+
+        texts = predictions.texts
+        return corpus_score(name, texts["hypothesis"].tolist(), texts["reference"].tolist())
+
+    return of_all
+
+
 def per(of: str, unit: float = 1.0) -> Callable[[Predictions], np.ndarray]:
     """Of each example its loss in `unit` nats, over the mean number of tokens or bytes of an example."""
     return lambda predictions: predictions.columns["loss"] / (unit * predictions.columns[of].mean())
 
 
 def column(name: str) -> Callable[[Predictions], np.ndarray]:
-    """Of each example what stands in the column of that name."""
-    return lambda predictions: predictions.columns[name]
+    """Of each example what stands in the column of that name; of none where a model does not have it."""
+    return lambda predictions: predictions.columns.get(name, predictions.ids[:0])
+
+
+def likeness(predictions: Predictions) -> np.ndarray:
+    """1 - share in the kernel distance / kernel distance of images drawn pixel by pixel; float64 [n].
+
+    0 for what knows only the values of each pixel, 1 for what draws as the data are distributed.
+    """
+    import numpy as np
+
+    return np.asarray(1 - predictions.columns["distance"] / predictions.columns["reference"].mean())
 
 
 _R2 = Measure("r2", "R²", explained, higher_is_better=True)
@@ -227,6 +273,55 @@ SCORINGS: dict[str, Scoring] = {
             ),
             ceiling_is_known=False,
             chance="Predicting each token by its frequency in train",
+        ),
+        Scoring(
+            TRANSLATION,
+            # of a translation how many tokens are predicted and what they cost the model, and how near the one that it
+            # writes by itself comes to the given one
+            columns=("tokens", "loss", "chrf"),
+            texts=("source", "reference", "hypothesis"),
+            score=Measure("chrf", "chrF", column("chrf"), higher_is_better=True),
+            loss=Measure("loss", "loss (nats a token)", per("tokens")),
+            others=(
+                Measure("perplexity", "perplexity", per("tokens"), of_mean=math.exp),
+                CorpusMeasure("bleu", "BLEU", column("chrf"), True, each_epoch=False, of_all=corpus_of("bleu")),
+                CorpusMeasure(
+                    "corpus_chrf",
+                    "chrF of the corpus",
+                    column("chrf"),
+                    True,
+                    each_epoch=False,
+                    of_all=corpus_of("corpus_chrf"),
+                ),
+            ),
+            ceiling_is_known=False,
+            chance="Writing nothing",
+        ),
+        Scoring(
+            GENERATION,
+            # of a real example and of the images that are drawn beside it; see heldout.tasks.drawn
+            columns=(
+                "distance",
+                "reference",
+                "precision",
+                "recall",
+                "recall_of_real",
+                "closer",
+                "copied",
+            ),
+            optional=("critic",),
+            score=Measure("likeness", "likeness", likeness, higher_is_better=True),
+            loss=Measure("loss", "loss (kernel distance)", column("distance")),
+            others=(
+                Measure("precision", "precision", column("precision"), higher_is_better=True),
+                Measure("recall", "recall", column("recall"), higher_is_better=True),
+                Measure("recall_of_real", "recall of real images", column("recall_of_real"), higher_is_better=True),
+                Measure("closer", "closer to train", column("closer")),
+                Measure("copied", "copied", column("copied")),
+                Measure("critic", "critic", column("critic")),
+            ),
+            draws=True,
+            chance="Drawing each pixel by itself",
         ),
     )
 }

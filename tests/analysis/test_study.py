@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.analysis.synthetic import Plan, plant, plant_failed
+from tests.analysis.test_regression import Planted
+from tests.analysis.test_regression import plant as plant_number
 
-from heldout.analysis.study import Entry, StudyResult
+from heldout.analysis.study import Entry, StudyResult, shown
 from heldout.config.analysis import AnalysisConfig
 from heldout.config.study import StudyConfig, StudyFigureConfig
 from heldout.record import Record
@@ -49,13 +51,13 @@ def test_data_need_is_the_size_from_which_on_a_score_is_reached(result: StudyRes
 
 def test_lines_are_in_the_order_of_the_axis(result: StudyResult) -> None:
     assert [[s.train_examples for s in line.settings] for line in result.lines] == [list(SIZES)] * 3
-    scores = [s.measured("test_accuracy").value for s in result.lines[0].settings]
+    scores = [s.measured("test_score").value for s in result.lines[0].settings]
     assert scores == pytest.approx([0.5, 0.8, 0.95])
 
 
 def test_sentences_name_the_best_first_and_who_never_gets_there(result: StudyResult) -> None:
     scores, need = result.sentences()
-    assert scores.startswith("Test accuracy with 400 training examples: mlp 0.950 (")
+    assert scores.startswith("Accuracy on test with 400 training examples: mlp 0.950 (")
     assert scores.index("knn") < scores.index("majority")
     assert need.endswith("knn 400, mlp 400; never reached by majority.")
 
@@ -83,3 +85,31 @@ def test_tables_have_a_row_a_setting_and_a_row_a_run(result: StudyResult, tmp_pa
     assert len(settings) == 10
     assert len(runs) == 19
     assert settings[0].startswith("model,data.train_share,train_examples,data,family,kind,verdict")
+
+
+def test_the_score_bears_the_name_that_it_has_in_the_task(result: StudyResult, tmp_path: Path) -> None:
+    assert [result.title(metric) for metric in ("train_score", "score_gap", "test_loss", "fit_seconds")] == [
+        "accuracy on train",
+        "accuracy gap",
+        "loss on test",
+        "seconds a fit",
+    ]
+    config = StudyConfig(
+        name="numbers",
+        question="?",
+        data="toy",
+        grid={"model": ["ridge"]},
+        figure=StudyFigureConfig(x="model", lines="model"),
+    )
+    record = Record.load(plant_number(tmp_path / "numbers", Planted("ridge", 0.6, 0.5, "baseline")))
+    found = StudyResult.of(config, [Entry("a", {"model": "ridge"}, [record])], AnalysisConfig(bootstrap_samples=50))
+    assert found.title("test_score") == "R² on test"
+    (setting,) = found.settings
+    assert setting.measured("validation_score").value == pytest.approx(0.5, abs=0.05)
+    mixed = StudyResult(config, found.comparison, [*found.settings, *result.settings])
+    assert mixed.title("test_score") == "score on test"
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, "null"), (True, "true"), (0.25, "0.25"), ("mlp", "mlp")])
+def test_values_are_shown_as_a_config_has_them(value: object, said: str) -> None:
+    assert shown(value) == said

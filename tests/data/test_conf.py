@@ -13,12 +13,13 @@ from heldout.data.quality import check
 from heldout.data.store import read_split
 
 # what the policy warns of, and why that is known: the outer pixels of these images are never written on; one hand's
-# movements, and days of one country's demand, are smooth and alike
+# movements, and days of one country's demand, are smooth and alike; names of menus are the same in both languages
 KNOWN = {
     "digits": ["constant_features"],
     "mnist5k": ["constant_features"],
     "gunpoint": ["near_duplicates"],
     "italy_power_demand": ["near_duplicates"],
+    "jupyterlab_fr": ["untranslated"],
 }
 COUNTS = {
     "digits": (1079, 359, 359),
@@ -31,6 +32,7 @@ COUNTS = {
     "basic_motions": (32, 8, 40),
     "pd_speech": (150, 51, 51),
     "food_reviews": (3200, 800, 1000),
+    "jupyterlab_fr": (2229, 473, 471),
     "spoken_digits": (480, 160, 160),
     "adding": (3000, 1000, 1000),
     "copying": (3000, 1000, 1000),

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
-from heldout.config.data import DataConfig, Modality, RecallData
+from heldout.config.data import DataConfig, FileData, Modality, RecallData
 from heldout.data.errors import FileUnreadable, PackageMissing
 from heldout.data.raw import RawData
 from heldout.data.sources import _rdatasets, load_source, source, source_names
@@ -29,7 +29,7 @@ def configs() -> dict[str, DataConfig]:
     with hydra_session():
         for path in sorted(CONF.glob("*.yaml")):
             config = compose_stage("prepare", [f"data={path.stem}"], complete=False)
-            if not OmegaConf.is_missing(config.data, "path") and "path" not in config.data:
+            if not issubclass(OmegaConf.get_type(config.data), FileData):
                 found[path.stem] = to_stage(config).data
     return found
 
@@ -226,6 +226,15 @@ def test_diabetes_is_that_of_scikit_learn(loaded):
     assert bunch.feature_names == [column["name"] for column in raw.columns]
     np.testing.assert_allclose(raw.inputs["numeric"], bunch.data, rtol=1e-6)
     np.testing.assert_array_equal(raw.target, bunch.target)
+
+
+def test_jupyterlab_fr_holds_messages_of_its_language_pack(loaded):
+    raw = loaded["jupyterlab_fr"]
+    pairs = dict(zip(raw.texts, raw.translations, strict=True))
+    assert len(raw) > 3000
+    assert pairs["Confirm Kernel Restart"] == "Confirmer le redémarrage du noyau"
+    assert pairs["Move this cell down"] == "Déplacer cette cellule vers le bas"
+    assert not [text for text in (*raw.texts, *raw.translations) if "\x04" in text or "  " in text]
 
 
 def test_insteval_is_that_of_lme4(loaded):

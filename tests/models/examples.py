@@ -126,6 +126,36 @@ def continued(block: int = 9, vocabulary: int = 12) -> Example:
     return Example(card, inputs, (length - 1).astype(np.float64))
 
 
+def pairs(most: int = 5, vocabulary: int = 12) -> Example:
+    """Texts of unequal length, and translations that are the texts backwards (seed 0)."""
+    rng = np.random.default_rng(0)
+    length = rng.integers(1, most + 1, EXAMPLES)
+    length[:2] = 1, most
+    source = np.zeros((EXAMPLES, most + 1), dtype=np.int32)
+    translation = np.zeros((EXAMPLES, most + 2), dtype=np.int32)
+    for row, size in enumerate(length):
+        words = rng.integers(SEPARATOR + 1, vocabulary, size)
+        source[row, : size + 1] = [*words, SEPARATOR]
+        translation[row, : size + 2] = [SEPARATOR, *words[::-1], SEPARATOR]
+    inputs = {
+        "source": source,
+        "source_length": (length + 1).astype(np.int32),
+        "translation": translation,
+        "translation_length": (length + 2).astype(np.int32),
+    }
+    example = _example("text", inputs, _turns(), vocabulary=vocabulary)
+    card = replace(example.card, task="translation", classes=[])
+    return Example(card, inputs, (length + 1).astype(np.float64))
+
+
+def drawn(channels: int, height: int, width: int) -> Example:
+    """Pictures of which more are to be drawn."""
+    example = image(channels, height, width)
+    none = {split: [] for split in ("train", "validation", "test")}
+    card = replace(example.card, task="generation", classes=[], class_counts=none)
+    return Example(card, example.inputs, np.zeros(EXAMPLES))
+
+
 def with_numbers(example: Example) -> Example:
     """The same inputs with a number to predict: 100 a class, from 1,000 on."""
     target = 1000 + 100 * example.target.astype(np.float64)
@@ -153,6 +183,10 @@ KINDS: dict[str, Callable[[], Example]] = {
     "text": text,
     "interactions": ratings,
     "continued text": continued,
+    "pairs": pairs,
+    "image to be drawn": lambda: drawn(1, 8, 8),
+    "odd colour image to be drawn": lambda: drawn(3, 5, 3),
+    "one-pixel image to be drawn": lambda: drawn(3, 1, 1),
 }
 
 

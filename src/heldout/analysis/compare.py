@@ -16,6 +16,7 @@ from heldout.analysis.data_set import DataSet, by_configuration
 from heldout.analysis.families import Family
 from heldout.analysis.run import Run
 from heldout.analysis.serialise import from_plain, to_plain
+from heldout.analysis.translated import Translated, translated_of
 from heldout.config.analysis import AnalysisConfig
 from heldout.errors import UserError
 from heldout.record import Record
@@ -36,7 +37,7 @@ class ComparisonError(UserError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All runs and families of one or more data sets, by data set, then by rank; and what unequal classes need."""
+    """All runs and families of one or more data sets, by data set, then by rank; and what some tasks have besides."""
 
     format: int
     settings: AnalysisConfig
@@ -44,6 +45,8 @@ class Comparison:
     families: list[Family]
     # of the runs that predict classes
     balances: list[Balance]
+    # of the runs that translate
+    translated: list[Translated]
 
     @property
     def data_sets(self) -> list[str]:
@@ -119,6 +122,7 @@ def compare(records: Sequence[Record], cfg: AnalysisConfig) -> Comparison:
     runs: list[Run] = []
     families: list[Family] = []
     balances: list[Balance] = []
+    translated: list[Translated] = []
     for of_data in by_data.values():
         configurations = by_configuration(of_data)
         _refuse_twins(configurations)
@@ -126,7 +130,8 @@ def compare(records: Sequence[Record], cfg: AnalysisConfig) -> Comparison:
         runs += [run for group in data_set.runs.values() for run in group]
         families += data_set.families()
         balances += balances_of(configurations, data_set.labels)
-    return Comparison(FORMAT, cfg, runs, families, balances)
+        translated += translated_of(configurations, data_set.labels, cfg)
+    return Comparison(FORMAT, cfg, runs, families, balances, translated)
 
 
 def _refuse_twins(configurations: Mapping[str, Sequence[Record]]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from heldout.analysis.families import Family, Lift, summarise
+from heldout.analysis.generators import copies, judge_generator
 from heldout.analysis.intervals import Estimate, proportion
 from heldout.analysis.lift import lift
 from heldout.analysis.measures import Measures, measure
@@ -57,9 +58,9 @@ class DataSet:
 
     @cached_property
     def ranking(self) -> list[str]:
-        """The configurations with a finished run, best mean score on validation first."""
+        """The configurations with a finished run, best mean score on validation first; those that copy train last."""
         finished = [name for name in self._records if self._finished(name)]
-        return sorted(finished, key=lambda name: (-self._validation(name), name))
+        return sorted(finished, key=lambda name: (self._copies(name), -self._validation(name), name))
 
     @cached_property
     def runs(self) -> dict[str, list[Run]]:
@@ -92,11 +93,20 @@ class DataSet:
         measures = self._measures.get(record.path)
         if measures is None:
             return Run.of(record, name, None, unfinished(record.info["status"], record.info.get("error")))
-        return Run.of(record, name, measures, judge(measures, self._reference(name), self._cfg))
+        decide = judge_generator if measures.scoring.draws else judge
+        return Run.of(record, name, measures, decide(measures, self._reference(name), self._cfg))
+
+    def _copies(self, name: str) -> bool:
+        """Whether most runs draw copies of train, which are like new images whatever was learned."""
+        measures = [self._measures[record.path] for record in self._finished(name)]
+        return 2 * sum(one.scoring.draws and copies(one, self._cfg) for one in measures) > len(measures)
 
     def _reference(self, name: str) -> Reference | None:
-        """The best configuration other than `name`, its mean score on validation with an interval over examples."""
-        best = next((other for other in self.ranking if other != name), None)
+        """The best configuration other than `name`, its mean score on validation with an interval over examples.
+
+        One that copies shows what the data are like, not what can be learned of them.
+        """
+        best = next((other for other in self.ranking if other != name and not self._copies(other)), None)
         if best is None:
             return None
         return Reference(self.labels[best], self._over_examples(best))

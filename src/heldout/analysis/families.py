@@ -30,10 +30,11 @@ class Family:
     """One configuration over its seeds; `label` is what a reader sees, unique within the data set.
 
     task: see heldout.scoring, which says what score, loss and others are; these are means over seeds by split
-    (test only where it was opened), others by name first; gap: of the score, and loss_gap of the loss, at the
-    kept epoch; end_gap: of the score after the last. Intervals are over seeds; where there is one seed, or all
-    agree, over examples, and the method of the estimate says so. kept_epoch, epochs and onset are medians over
-    seeds; onset_seeds counts the seeds that have one. rank is by validation score, from 1; None without any.
+    (test only where it was opened), others by name first, and drawn the same with intervals, of models that draw.
+    gap: of the score, and loss_gap of the loss, at the kept epoch; end_gap: of the score after the last. Intervals are
+    over seeds; where there is one seed, or all agree, over examples, and the method of the estimate says so. Medians
+    over seeds are kept_epoch, epochs and onset; onset_seeds counts the seeds that have one. rank is by validation
+    score, from 1, what copies train last; None without any.
     """
 
     data: str
@@ -48,6 +49,7 @@ class Family:
     score: dict[str, Estimate]
     loss: dict[str, Estimate]
     others: dict[str, dict[str, float]]
+    drawn: dict[str, dict[str, Estimate]]
     gap: Estimate | None
     loss_gap: Estimate | None
     end_gap: Estimate | None
@@ -92,6 +94,10 @@ def summarise(runs: Sequence[Run], label: str, rank: int | None, lift: Lift | No
         others={
             name: {split: fmean(m.others[name][split] for m in measures) for split in measures[0].others[name]}
             for name in (measures[0].others if measures else {})
+        },
+        drawn={
+            name: {split: _over_seeds([m.drawn[name][split] for m in measures], confidence) for split in splits}
+            for name in (measures[0].drawn if measures else {})
         },
         gap=_over_seeds([m.gap("score", "kept").value for m in measures], confidence) if measures else None,
         loss_gap=_over_seeds([m.gap("loss", "kept").value for m in measures], confidence) if measures else None,
@@ -161,8 +167,11 @@ def _over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
 
 
 def _within(estimate: Estimate, scoring: Scoring) -> Estimate:
-    """Clip an interval of a score: Student's t does not know that 1 is the most, and 0 the least of a share."""
-    if estimate.low is None and not scoring.is_share:
+    """Clip an interval of a score: Student's t does not know that 1 is the most, and 0 the least of a share.
+
+    An unbiased estimate, as of what is drawn, may itself lie beyond 1.
+    """
+    if scoring.draws or (estimate.low is None and not scoring.is_share):
         return estimate
     low = max(0.0, estimate.lower) if scoring.is_share else estimate.lower
     return replace(estimate, low=low, high=min(1.0, estimate.upper))

@@ -37,7 +37,7 @@ def kept_gaps(
     rng: np.random.Generator,
     scoring: Scoring | None = None,
 ) -> list[Gap]:
-    """Gaps of score and loss at the kept epoch, with a bootstrap interval over examples.
+    """Gaps of score and loss at the kept epoch, and of what a critic says, with a bootstrap interval over examples.
 
     The examples of the two splits are not the same, so they are resampled independently. The bootstrap sees
     no spread in a validation set of which all answers, or none, are right; the accuracy then has Newcombe's
@@ -51,10 +51,16 @@ def kept_gaps(
     else:
         score = proportion_difference(scores[0].sum(), len(scores[0]), scores[1].sum(), len(scores[1]), cfg.confidence)
     loss = mean_difference(*losses, cfg.confidence, cfg.bootstrap_samples, rng)
-    return [
+    gaps = [
         Gap(scoring.score.name, "kept", epoch, float(scores[0].mean()), float(scores[1].mean()), score),
         Gap(scoring.loss.name, "kept", epoch, float(losses[0].mean()), float(losses[1].mean()), loss),
     ]
+    for name in scoring.optional:
+        if name in train.columns and name in validation.columns:
+            sides = train.columns[name], validation.columns[name]
+            value = mean_difference(*sides, cfg.confidence, cfg.bootstrap_samples, rng)
+            gaps.append(Gap(name, "kept", epoch, float(sides[0].mean()), float(sides[1].mean()), value))
+    return gaps
 
 
 def end_gaps(

@@ -28,7 +28,8 @@ class Measures:
     """What is measured from the predictions and the history of a finished run.
 
     task: see heldout.scoring. examples, score, loss and others are by split, at the kept epoch; others has what the
-    task reports beside score and loss, by name. gaps are those of score and loss, at the kept epoch and after the last.
+    task reports beside score and loss, by name; drawn the same with intervals, where a model draws examples. gaps are
+    those of score and loss, at the kept epoch and after the last, and of what a critic says.
     calibration_error is that on validation; None unless classes were predicted.
     """
 
@@ -39,6 +40,7 @@ class Measures:
     score: dict[str, Estimate]
     loss: dict[str, float]
     others: dict[str, dict[str, float]]
+    drawn: dict[str, dict[str, Estimate]]
     gaps: list[Gap]
     onset: Onset
     chance: Chance
@@ -77,6 +79,7 @@ def measure(record: Record, cfg: AnalysisConfig) -> Measures:
         score={split: _score(scoring, rows, cfg, rng) for split, rows in predictions.items()},
         loss={split: float(scoring.loss.of_examples(rows).mean()) for split, rows in predictions.items()},
         others=_others(scoring, predictions),
+        drawn=_drawn(scoring, predictions, cfg, rng) if scoring.draws else {},
         gaps=gaps + end_gaps(last["train"], last["validation"], examples, epochs, cfg, scoring),
         onset=_onset(Curves.of(history, scoring), cfg),
         chance=Chance.of_task(scoring, train, validation, len(record.info.get("classes", []))),
@@ -88,6 +91,20 @@ def _others(scoring: Scoring, predictions: dict[str, Predictions]) -> dict[str, 
     found = {split: scoring.others_of(rows) for split, rows in predictions.items()}
     by_name = {one.name: {s: of[one.name] for s, of in found.items() if one.name in of} for one in scoring.others}
     return {name: of for name, of in by_name.items() if of}
+
+
+def _drawn(
+    scoring: Scoring, predictions: dict[str, Predictions], cfg: AnalysisConfig, rng: np.random.Generator
+) -> dict[str, dict[str, Estimate]]:
+    """By measure and split, with intervals over examples and what is drawn beside them."""
+    return {
+        measure.name: {
+            split: mean_of_examples(measure.of_examples(rows), cfg.confidence, cfg.bootstrap_samples, rng)
+            for split, rows in predictions.items()
+        }
+        for measure in scoring.others
+        if len(measure.of_examples(predictions["validation"]))
+    }
 
 
 def _score(scoring: Scoring, rows: Predictions, cfg: AnalysisConfig, rng: np.random.Generator) -> Estimate:

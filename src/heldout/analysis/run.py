@@ -9,6 +9,7 @@ from heldout.analysis.curves import Curves
 from heldout.analysis.measures import Measures
 from heldout.analysis.verdict import Verdict
 from heldout.inside import Inside, read_inside
+from heldout.pictures import read_pictures
 from heldout.record import Record
 
 _PROVENANCE = (
@@ -47,6 +48,8 @@ class Run:
     curves: Curves
     # of a network that was looked into
     inside: Inside | None
+    # of a model that draws, by the name of their file, as base64
+    pictures: dict[str, str]
     provenance: dict[str, Any]
 
     @classmethod
@@ -69,5 +72,6 @@ class Run:
             verdict=verdict,
             curves=Curves.of(record.history, record.scoring),
             inside=read_inside(record.path),
+            pictures=read_pictures(record.path),
             provenance={"record": record.path.as_posix()} | {key: info[key] for key in _PROVENANCE if key in info},
         )

@@ -17,7 +17,7 @@ from heldout.record import Record
 
 SETTINGS_FILE = "settings.csv"
 RUNS_FILE = "runs.csv"
-SCORE = "test_accuracy"
+SCORE = "test_score"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Setting:
         """A metric as a study names it, with its interval over seeds; None where no run finished."""
         if metric == "fit_seconds":
             return None if self.family.fit_seconds is None else Estimate(self.family.fit_seconds)
-        if metric == "accuracy_gap":
+        if metric == "score_gap":
             return self.family.gap
         split, _, name = metric.partition("_")
         return (self.family.loss if name == "loss" else self.family.score).get(split)
@@ -106,6 +106,18 @@ class StudyResult:
             settings.append(Setting(entry.name, entry.settings, family, examples, entry.inference))
         return cls(study, comparison, settings)
 
+    def title(self, metric: str) -> str:
+        """A metric in words, its score by the name that it has in the task; where tasks differ, as a score."""
+        scorings = {setting.family.scoring.task: setting.family.scoring for setting in self.settings}
+        scoring = next(iter(scorings.values())) if len(scorings) == 1 else None
+        score = "score" if scoring is None else scoring.score.label
+        if metric == "fit_seconds":
+            return "seconds a fit"
+        if metric == "score_gap":
+            return f"{score} gap"
+        split, _, kind = metric.partition("_")
+        return f"{score if kind == 'score' else 'loss'} on {split}"
+
     @property
     def columns(self) -> list[str | None]:
         """The values that stand side by side, in the order of the grid; one None where there are none."""
@@ -148,7 +160,9 @@ class StudyResult:
                 continue
             where = "" if column is None else f"{column}: "
             scores = [f"{line.label} {_interval(_score(line.largest))}" for line in lines]
-            told.append(f"{where}Test accuracy {self._end_of_the_axis(lines[0])}: {', '.join(scores)}.")
+            told.append(
+                f"{where}{words.capitalised(self.title(SCORE))} {self._end_of_the_axis(lines[0])}: {', '.join(scores)}."
+            )
             if self.study.need_share is not None:
                 told.append(where + self._need_sentence(lines))
         return told
@@ -168,7 +182,11 @@ class StudyResult:
 
     def metrics(self) -> dict[str, float]:
         """The score of each setting and the data need of each line, by name, for MLflow."""
-        scores = {f"test_accuracy/{s.name}": of.value for s in self.settings if (of := s.measured(SCORE)) is not None}
+        scores = {
+            f"test_{s.family.scoring.score.name}/{s.name}": of.value
+            for s in self.settings
+            if (of := s.measured(SCORE)) is not None
+        }
         needs = {f"need/{line.label}": float(line.need) for line in self.lines if line.need is not None}
         return scores | needs
 
@@ -205,6 +223,8 @@ class StudyResult:
 
 def shown(value: Any) -> str:
     """A value of the grid as a reader sees it."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -22,6 +22,7 @@ def family_rows(families: Iterable[Family]) -> list[dict[str, Any]]:
         | _cells(f.scoring.score.name, f.score)
         | {f"{split}_loss": f.loss[split].value if split in f.loss else None for split in SPLITS}
         | {f"{split}_{name}": of.get(split) for name, of in f.others.items() for split in SPLITS}
+        | _ends(f.drawn)
         | _cell(f"{f.scoring.score.name}_gap", f.gap)
         | _cell("loss_gap", f.loss_gap)
         | _cell(f"end_{f.scoring.score.name}_gap", f.end_gap)
@@ -48,6 +49,7 @@ def run_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
             | _cells(score, m.score if m else {})
             | {f"{split}_loss": m.loss.get(split) if m else None for split in SPLITS}
             | {f"{split}_{name}": of.get(split) for name, of in (m.others if m else {}).items() for split in SPLITS}
+            | _ends(m.drawn if m else {})
             | _cell(f"{score}_gap", kept)
             | _cell("loss_gap", kept_loss)
             | _cell(f"end_{score}_gap", end)
@@ -102,6 +104,15 @@ def _cells(metric: str, by_split: Mapping[str, Estimate]) -> dict[str, float | N
     cells: dict[str, float | None] = {}
     for split in SPLITS:
         cells |= _cell(f"{split}_{metric}", by_split.get(split))
+    return cells
+
+
+def _ends(drawn: Mapping[str, Mapping[str, Estimate]]) -> dict[str, float | None]:
+    """The ends of the intervals whose values stand among the others."""
+    cells: dict[str, float | None] = {}
+    for name, of in drawn.items():
+        for split, estimate in of.items():
+            cells |= {f"{split}_{name}_low": estimate.low, f"{split}_{name}_high": estimate.high}
     return cells
 
 

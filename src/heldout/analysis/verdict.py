@@ -51,7 +51,7 @@ def judge(measures: Measures, reference: Reference | None, cfg: AnalysisConfig) 
     interval of the gap, overfit by the loss, underfit beside the reference, overfit by the middle of the interval,
     gap undecided, no better than chance; else good.
     """
-    case = _Case(measures, reference, cfg)
+    case = Case(measures, reference, cfg)
     for rule in (
         case.too_few_examples,
         case.memorising,
@@ -70,7 +70,9 @@ def judge(measures: Measures, reference: Reference | None, cfg: AnalysisConfig) 
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
+    """A run to be judged: rules that may decide, and sentences about it."""
+
     measures: Measures
     reference: Reference | None
     cfg: AnalysisConfig

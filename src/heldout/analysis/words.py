@@ -28,9 +28,17 @@ def share(value: float) -> str:
     return f"{value * 100:.0f} %"
 
 
+def range_of_shares(estimate: Estimate, confidence: float) -> str:
+    """`95 % interval 12 % to 31 %`, or that there is none."""
+    if estimate.low is None or estimate.high is None:
+        return "no spread"
+    return f"{confidence * 100:g} % interval {share(estimate.low)} to {share(estimate.high)}"
+
+
 def capitalised(text: str) -> str:
-    """With a capital at the beginning."""
-    return text[0].upper() + text[1:]
+    """With a capital at the beginning; a name with one inside, such as chrF, stays as it is."""
+    first = text.split()[0]
+    return text if first[1:] != first[1:].lower() else text[0].upper() + text[1:]
 
 
 def listed(names: list[str]) -> str:

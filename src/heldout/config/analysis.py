@@ -33,6 +33,13 @@ class AnalysisConfig:
     # a model underfits when train covers less than this share of the way from chance to 1
     underfit_lift: float = 0.3
 
+    # of what draws images: share that is copied from train, beyond chance, from which it overfits
+    overfit_copied: float = 0.1
+    # widest interval of that share that, when it straddles overfit_copied, does not leave the question open
+    max_copied_width: float = 0.4
+    # it underfits when its images cover less than this share of what as many images of train cover
+    underfit_recall: float = 0.5
+
     # width of the running median that smooths a loss curve, as a share of its epochs
     onset_smoothing: float = 0.1
     # fewest epochs in which an onset is looked for

@@ -19,6 +19,7 @@ from heldout.config.data import (
     LabelledData,
     MelConfig,
     Modality,
+    PairsData,
     SeriesData,
     SP500Data,
     SplitConfig,
@@ -36,11 +37,13 @@ from heldout.config.tracking import TrackingConfig, address_problem
 from heldout.config.training import (
     Accelerator,
     ClassifyConfig,
+    GenerateConfig,
     LanguageConfig,
     Mode,
     RecommendConfig,
     RegressConfig,
     TaskConfig,
+    TranslateConfig,
 )
 from heldout.scoring import scoring_of
 
@@ -57,17 +60,23 @@ TASKS: dict[str, type[TaskConfig]] = {
     "regress": RegressConfig,
     "recommend": RecommendConfig,
     "language": LanguageConfig,
+    "translate": TranslateConfig,
+    "generate": GenerateConfig,
 }
 _TARGETS = {
     TaskKind.classification: "a class",
     TaskKind.regression: "a number",
     TaskKind.recommendation: "a rating",
     TaskKind.language: "the next token",
+    TaskKind.translation: "a translation",
+    TaskKind.generation: "an image to be drawn",
 }
 # what is written token by token: any text must be, so that losses of all models are of the same bytes
-WRITTEN = (TaskKind.language,)
+WRITTEN = (TaskKind.language, TaskKind.translation)
 # a token for each byte, beside the special ones
 FEWEST_BYTE_TOKENS = 256 + 3
+# the two that surround a text of minilm, and one between
+FEWEST_PIECES = 3
 
 # by the name of the key, wherever it stands
 RULES: dict[str, Rule] = {
@@ -77,6 +86,14 @@ RULES: dict[str, Rule] = {
     "label_smoothing": BELOW_ONE,
     "width": POSITIVE,
     "depth": POSITIVE,
+    "latent": POSITIVE,
+    "gradient_penalty": AT_LEAST_ZERO,
+    "average_decay": BELOW_ONE,
+    "components": POSITIVE,
+    "regularisation": POSITIVE,
+    "bandwidth": AT_LEAST_ZERO,
+    "pictures": AT_LEAST_ZERO,
+    "draw": POSITIVE,
     "heads": POSITIVE,
     "patch": POSITIVE,
     "kernel_size": POSITIVE,
@@ -124,6 +141,12 @@ RULES: dict[str, Rule] = {
     "max_tokens": POSITIVE,
     "order": POSITIVE,
     "count": AT_LEAST_ZERO,
+    "longest_run": POSITIVE,
+    "samples": AT_LEAST_ZERO,
+    "translated": POSITIVE,
+    "beam": POSITIVE,
+    "length_penalty": AT_LEAST_ZERO,
+    "longest_side": (lambda value: value > 1, "more than 1"),
     "temperature": POSITIVE,
     "top_p": UP_TO_ONE,
     "sample_rate": POSITIVE,
@@ -145,6 +168,9 @@ RULES: dict[str, Rule] = {
     "memorising_train_score": SHARE,
     "memorising_validation_lift": SHARE,
     "underfit_lift": SHARE,
+    "overfit_copied": SHARE,
+    "max_copied_width": POSITIVE,
+    "underfit_recall": SHARE,
     "overfit_loss_rise": POSITIVE,
     "min_examples": POSITIVE,
     "onset_min_epochs": POSITIVE,
@@ -237,6 +263,11 @@ def _target(data: DataConfig) -> Iterator[str]:
             f"data.split.method=stratified with data.task={data.task.name}: numbers have no classes to stratify by. "
             f"Expected one of: {methods}."
         )
+    if data.task is TaskKind.translation and data.split.method is SplitMethod.random:
+        yield (
+            "data.split.method=random with data.task=translation: the same text could stand in two splits. Expected "
+            "grouped, which keeps texts that are alike together, or given."
+        )
 
 
 def _embargo(data: DataConfig) -> Iterator[str]:
@@ -278,6 +309,11 @@ def _tokens(data: DataConfig, tokens: TokensConfig) -> Iterator[str]:
             f"data.tokens.vocabulary={tokens.vocabulary} with data.tokens.kind=bytes: expected {FEWEST_BYTE_TOKENS} or "
             "more, a token for each byte and the special ones."
         )
+    if tokens.kind is Vocabulary.minilm and tokens.max_tokens < FEWEST_PIECES:
+        yield (
+            f"data.tokens.max_tokens={tokens.max_tokens} with data.tokens.kind=minilm: expected {FEWEST_PIECES} or "
+            "more, as two tokens surround each text."
+        )
 
 
 def _files(data: FileData, files_here: bool) -> Iterator[str]:
@@ -286,7 +322,12 @@ def _files(data: FileData, files_here: bool) -> Iterator[str]:
             f"data.split.method={data.split.method.name} needs data.split.column, the column that holds the "
             f"{ {'grouped': 'group', 'time': 'time', 'given': 'name of the split'}[data.split.method.name] }."
         )
-    for key in ("path", "test_path"):
+    if isinstance(data, PairsData) and data.translation_path is not None and (data.split.column or data.id):
+        yield (
+            f"data.translation_path={data.translation_path} with data.split.column={data.split.column} and data.id="
+            f"{data.id}: two files of lines have no columns. Expected null for both, or one csv or parquet file."
+        )
+    for key in ("path", "test_path", "translation_path"):
         given = getattr(data, key, None)
         if given is None or (isinstance(data, FilesData | CorpusData) and Path(given).is_dir()):
             continue
@@ -296,19 +337,24 @@ def _files(data: FileData, files_here: bool) -> Iterator[str]:
             yield f"data.{key}={given}: there is no such {_expected(data)}."
         elif Path(given).suffix in (".csv", ".tsv", ".txt") and not _is_plain_text(data):
             yield from _header(data, Path(given))
-    if isinstance(data, TextFilesData | CorpusData) and (problem := _encoding(data.encoding)):
+    if isinstance(data, TextFilesData | CorpusData | PairsData) and (problem := _encoding(data.encoding)):
         yield problem
     if isinstance(data, FilesData) and data.group_pattern is not None:
         yield from _pattern(data.group_pattern)
 
 
 def _is_plain_text(data: FileData) -> bool:
+    if isinstance(data, PairsData):
+        return data.translation_path is not None
     return isinstance(data, CorpusData) and Path(data.path).suffix == ".txt"
 
 
 def _needs_column(data: FileData) -> bool:
     """Whether only a column of the file can say how to split."""
     method = data.split.method
+    # pairs have groups of their own: texts that are alike
+    if isinstance(data, PairsData) and method is SplitMethod.grouped:
+        return False
     if isinstance(data, CorpusData) and Path(data.path).is_dir():
         return method in (SplitMethod.grouped, SplitMethod.time)
     if isinstance(data, FilesData) and Path(data.path).is_dir():
@@ -320,6 +366,8 @@ def _needs_column(data: FileData) -> bool:
 def _expected(data: FileData) -> str:
     if isinstance(data, CorpusData):
         return "folder or file; expected a folder of .txt files, one such file, or a csv or parquet file"
+    if isinstance(data, PairsData):
+        return "file; expected a csv or parquet file, or with data.translation_path two files of lines"
     if isinstance(data, FilesData):
         return "folder or file; expected a folder with a folder for each class, or a csv or parquet file"
     return f"file; expected a {'csv, parquet or .ts' if isinstance(data, SeriesData) else 'csv or parquet'} file"
@@ -367,8 +415,10 @@ def _named_columns(data: FileData) -> list[tuple[str, str | None]]:
     named = {"data.id": data.id, "data.split.column": data.split.column}
     if isinstance(data, LabelledData):
         named = {"data.target": data.target, **named}
-    if isinstance(data, CorpusData):
+    if isinstance(data, CorpusData | PairsData):
         named["data.text"] = data.text
+    if isinstance(data, PairsData):
+        named["data.translation"] = data.translation
     if isinstance(data, SeriesData):
         named["data.time"] = data.time
     if isinstance(data, InteractionsData):
@@ -395,6 +445,8 @@ def _train(config: TrainConfig) -> Iterator[str]:
         for key in ("crop_padding", "flip"):
             if value := getattr(config.task, key):
                 yield f"task.{key}={value} with data={config.data.name}, a {modality.name}: expected an image data set."
+    if isinstance(config.task, GenerateConfig):
+        yield from _generate(config)
     heads = getattr(config.model, "heads", None)
     width = getattr(config.model, "width", None)
     if heads and width and width % heads:
@@ -418,6 +470,24 @@ def _train(config: TrainConfig) -> Iterator[str]:
     yield from _workers(config)
 
 
+def _generate(config: TrainConfig) -> Iterator[str]:
+    if config.is_baseline:
+        return
+    if config.trainer.precision != "32-true":
+        yield (
+            f"trainer.precision={config.trainer.precision} with task=generate: gradients of gradients ask for "
+            "trainer.precision=32-true."
+        )
+    counts = {
+        "trainer.devices": config.trainer.devices,
+        "trainer.nodes": config.trainer.nodes,
+        "sweep.resources.workers": config.sweep.resources.workers,
+    }
+    for key, count in counts.items():
+        if count > 1:
+            yield f"{key}={count} with task=generate: one process trains a generator and its critic. Expected 1."
+
+
 def _task(config: TrainConfig) -> Iterator[str]:
     kind = config.data.task
     if config.task.solves is not kind:
@@ -436,7 +506,7 @@ def _task(config: TrainConfig) -> Iterator[str]:
 
 def _metrics(config: TrainConfig) -> Iterator[str]:
     """Whether the metrics by which epochs and trials are chosen are those of the task, and better the way they say."""
-    measures = scoring_of(config.data.task.name).measures
+    measures = [measure for measure in scoring_of(config.data.task.name).measures if measure.each_epoch]
     names = " or ".join(measure.name for measure in measures)
     if config.trainer.monitor not in {measure.name for measure in measures}:
         yield f"trainer.monitor={config.trainer.monitor}: expected {names}, of validation."
@@ -453,6 +523,12 @@ def _metrics(config: TrainConfig) -> Iterator[str]:
 def _transfer(config: TrainConfig) -> Iterator[str]:
     if config.is_baseline:
         return
+    tokens = getattr(config.data, "tokens", None)
+    if config.transfer.weights == "minilm" and tokens is not None and tokens.kind is not Vocabulary.minilm:
+        yield (
+            f"transfer.weights=minilm with data.tokens.kind={tokens.kind.name}: these weights know the pieces of words "
+            "that they were trained on. Expected data.tokens.kind=minilm."
+        )
     frozen = config.transfer.frozen_epochs
     counts = {
         "trainer.devices": config.trainer.devices,

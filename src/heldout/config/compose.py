@@ -21,6 +21,7 @@ from heldout.config.checks import check
 from heldout.config.data import DataConfig
 from heldout.config.errors import ConfigError, explain, unknown_key
 from heldout.config.model import ModelConfig
+from heldout.config.training import TaskConfig
 
 HYDRA_VERSION_BASE = "1.3"
 SCHEMA_KEY = "schema"
@@ -145,6 +146,17 @@ def load_model_config(path: Path) -> ModelConfig:
     model = _load_group(path, "model")
     assert isinstance(model, ModelConfig)
     return model
+
+
+def load_task_config(path: Path) -> TaskConfig:
+    """The `task` part, likewise.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    task = _load_group(path, "task")
+    assert isinstance(task, TaskConfig)
+    return task
 
 
 def load_data_config(path: Path) -> DataConfig:

@@ -25,6 +25,8 @@ class TaskKind(Enum):
     regression = "regression"  # a number
     recommendation = "recommendation"  # the rating of an item by a user
     language = "language"  # how a text goes on, token by token
+    translation = "translation"  # the same in another language, token by token
+    generation = "generation"  # nothing: images like these are drawn
 
 
 class SplitMethod(Enum):
@@ -78,8 +80,9 @@ class DataConfig:
     # a name registered in heldout.data.sources
     source: str = MISSING
     modality: Modality = MISSING
-    # what the target is: classification (a class), regression (a number), recommendation (a rating) or language (the
-    # next token of a text); the group `task` has to fit
+    # what the target is: classification (a class), regression (a number), recommendation (a rating), language (the
+    # next token of a text), translation (a text in another language) or generation (nothing: images like these are
+    # drawn); the group `task` has to fit
     task: TaskKind = TaskKind.classification
     split: SplitConfig = field(default_factory=SplitConfig)
     # keep at most so many examples, drawn by the split seed; null keeps all
@@ -117,6 +120,16 @@ class MlbenchData(DataConfig):
     item: str = MISSING
     # where the package's .rda files lie
     folder: str = "/usr/lib/R/site-library/mlbench/data"
+
+
+@dataclass
+class FashionMNISTData(DataConfig):
+    """The images of the Debian package dataset-fashion-mnist."""
+
+    source: str = "fashion_mnist"
+    modality: Modality = Modality.image
+    # where the package's .gz files lie
+    folder: str = "/usr/share/datasets/fashion-mnist"
 
 
 @dataclass
@@ -315,11 +328,15 @@ class Vocabulary(Enum):
     words = "words"  # words and marks as they are written
     subwords = "subwords"  # byte-pair encoding: frequent words whole, rare ones in pieces
     bytes = "bytes"  # byte-pair encoding of bytes: as subwords, and any text can be written, to the last blank
+    minilm = "minilm"  # the pieces of words that MiniLM was trained on (extra `pretrained`), whatever train holds
 
 
 @dataclass
 class TokensConfig:
-    """How texts become tokens; the tokenizer learns from train alone."""
+    """How texts become tokens; the tokenizer learns from train alone, or comes ready made and learns nothing.
+
+    Of `minilm`, which is ready made, `vocabulary`, `min_frequency` and `lowercase` say nothing.
+    """
 
     kind: Vocabulary = Vocabulary.words
     # most different tokens, special ones included
@@ -328,7 +345,8 @@ class TokensConfig:
     min_frequency: int = 2
     # read capitals as small letters
     lowercase: bool = True
-    # a text is cut after so many tokens; texts to be continued are laid end to end and cut into blocks of so many
+    # a text is cut after so many tokens; texts to be continued are laid end to end and cut into blocks of so many; a
+    # pair for translation with a longer side is left out, and the card counts it
     max_tokens: int = 128
 
 
@@ -376,6 +394,36 @@ class SpeechesData(TextData):
 
 
 @dataclass
+class PairsData(FileData):
+    """Texts of the user's and their translations: a csv or parquet file, or two files of lines."""
+
+    source: str = "pairs"
+    modality: Modality = Modality.text
+    task: TaskKind = TaskKind.translation
+    # second file, of the translations: then both are plain texts, and their lines belong together by number
+    translation_path: str | None = None
+    # csv and parquet: the column of texts to translate
+    text: str = "source"
+    # csv and parquet: the column of their translations
+    translation: str = "translation"
+    # a pair of which a side has no letter or digit ends prepare, or is left out
+    empty: Unreadable = Unreadable.refuse
+    tokens: TokensConfig = field(default_factory=TokensConfig)
+
+
+@dataclass
+class TransDeEnData(TextData):
+    """German and English, of the Debian package trans-de-en."""
+
+    source: str = "trans_de_en"
+    task: TaskKind = TaskKind.translation
+    # the file of the package
+    path: str = "/usr/share/trans/de-en"
+    # entries that are sentences alone: at least three words, and a mark at the end; false takes single words too
+    sentences: bool = True
+
+
+@dataclass
 class Check:
     """One quality check: what a violation does, and where it begins."""
 
@@ -401,10 +449,17 @@ class QualityConfig:
     near_duplicate_similarity: float = 0.995
     # share of the tokens of validation that train does not hold; of texts
     unknown_tokens: Check = field(default_factory=Check)
-    # share of the texts of train that are as long as a text may be, and so were likely cut
+    # share of the texts of train that are as long as a text may be, and so were likely cut; of pairs for translation
+    # share that was left out, because a side is longer than that
     cut_texts: Check = field(default_factory=Check)
-    # share of train and validation examples without content: one value everywhere, no known token
+    # share of train and validation examples without content: one value everywhere, no known token, an empty side
     empty_examples: Check = field(default_factory=Check)
+    # pairs for translation: share of train and validation whose sides are the same, and so were likely not translated
+    untranslated: Check = field(default_factory=Check)
+    # pairs for translation: share of train and validation of which one side is too long for the other
+    unequal_sides: Check = field(default_factory=Check)
+    # so many times as long as the other a side may be, in characters and with ten more on both, as words differ much
+    longest_side: float = 3.0
     # most frequent class over least frequent class, in train
     class_imbalance: Check = field(default_factory=Check)
     # number of classes absent from a split

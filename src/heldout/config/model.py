@@ -18,7 +18,10 @@ CLASSES = frozenset({TaskKind.classification})
 A_NUMBER = frozenset({TaskKind.regression})
 A_RATING = frozenset({TaskKind.recommendation})
 THE_NEXT_TOKEN = frozenset({TaskKind.language})
+A_TRANSLATION = frozenset({TaskKind.translation})
+AN_IMAGE = frozenset({TaskKind.generation})
 TEXTS = frozenset({Modality.text})
+IMAGES = frozenset({Modality.image})
 # what has no tokens
 NUMBERS = frozenset({Modality.image, Modality.series, Modality.table})
 ORDERED = frozenset({Modality.image, Modality.series})
@@ -43,10 +46,14 @@ class Readout(Enum):
 
 @dataclass
 class ModelConfig:
-    """What every family has; `accepts` lists the modalities it can read, `solves` what it can predict."""
+    """What every family has; `accepts` lists the modalities it can read, `solves` what it can predict.
+
+    needs: package, of the extra `vision`, without which the family cannot be built.
+    """
 
     accepts: ClassVar[frozenset[Modality]] = EVERY
     solves: ClassVar[frozenset[TaskKind]] = EVERY_TASK
+    needs: ClassVar[str | None] = None
     # name of the family, as in reports
     family: str = MISSING
 
@@ -165,6 +172,46 @@ class EfficientNetConfig(DeepConfig):
 
 
 @dataclass
+class LibraryConfig(DeepConfig):
+    """A network for images of a library of networks, by its name there; weights come from a file, see `transfer`."""
+
+    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.image})
+    # name of the network in the library
+    architecture: str = "resnet18"
+    # side to which images are scaled
+    image_size: int = 64
+
+
+@dataclass
+class TorchvisionConfig(LibraryConfig):
+    needs: ClassVar[str | None] = "torchvision"
+    family: str = "torchvision"
+
+
+@dataclass
+class TimmConfig(LibraryConfig):
+    needs: ClassVar[str | None] = "timm"
+    family: str = "timm"
+    architecture: str = "mobilenetv3_small_050"
+
+
+@dataclass
+class MiniLMConfig(DeepConfig):
+    """An encoder of texts as BERT is; in the size of MiniLM-L6 trained weights are to be had: see `transfer`."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    family: str = "minilm"
+    # units of a token
+    width: int = 64
+    # encoder blocks
+    depth: int = 2
+    # attention heads; they share the width equally
+    heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 4
+
+
+@dataclass
 class TransformerConfig(DeepConfig):
     """Encoder over steps (series), patches (images), features (tables) or tokens (texts)."""
 
@@ -220,6 +267,42 @@ class GPTConfig(DeepConfig):
     heads: int = 4
     # hidden units of a block's feed-forward part, as a multiple of the width
     expansion: int = 4
+
+
+@dataclass
+class EncoderDecoderConfig(DeepConfig):
+    """Encoder that reads a text, and decoder that writes its translation."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = A_TRANSLATION
+    family: str = "encoder_decoder"
+    # units of a token
+    width: int = 128
+    # encoder blocks, and as many of the decoder
+    depth: int = 3
+    # attention heads; they share the width equally
+    heads: int = 4
+    # hidden units of a block's feed-forward part, as a multiple of the width
+    expansion: int = 4
+
+
+@dataclass
+class GANConfig(DeepConfig):
+    """A generator of images and the critic that trains it."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gan"
+    # normally distributed numbers from which an image is drawn
+    latent: int = 32
+    # channels of the smallest maps, of generator and critic alike; each larger map has half of them
+    width: int = 64
+    # times that the axes of the image are halved
+    depth: int = 2
+    # weight of the squared gradients of the critic, at real images and at drawn ones
+    gradient_penalty: float = 0.3
+    # of the moving average of the generator's weights, which draws: share that stays at a step
+    average_decay: float = 0.995
 
 
 @dataclass
@@ -291,6 +374,70 @@ class NGramConfig(BaselineConfig):
 
 
 @dataclass
+class CopySourceConfig(BaselineConfig):
+    """The text itself as its translation: what names, numbers and marks give for nothing."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = A_TRANSLATION
+    family: str = "copy_source"
+
+
+@dataclass
+class TranslationMemoryConfig(BaselineConfig):
+    """The translation of the text of train that is most alike."""
+
+    accepts: ClassVar[frozenset[Modality]] = TEXTS
+    solves: ClassVar[frozenset[TaskKind]] = A_TRANSLATION
+    family: str = "translation_memory"
+    # texts are alike by their runs of up to so many tokens, weighed by how rare they are
+    longest_run: int = 2
+
+
+@dataclass
+class GaussianConfig(BaselineConfig):
+    """One normal distribution over the pixels, with all their covariances."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gaussian"
+    # added to the variance of each pixel; the features are standardised
+    regularisation: float = 0.001
+
+
+@dataclass
+class GaussianMixtureConfig(BaselineConfig):
+    """Several normal distributions over the pixels, each with all covariances."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "gaussian_mixture"
+    # normal distributions
+    components: int = 10
+    # added to the variance of each pixel in each of them; the features are standardised
+    regularisation: float = 0.01
+
+
+@dataclass
+class KernelDensityConfig(BaselineConfig):
+    """An image of train with noise on its pixels: the narrower the noise, the more it copies."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "kernel_density"
+    # standard deviation of the noise; the features are standardised
+    bandwidth: float = 0.1
+
+
+@dataclass
+class IndependentPixelsConfig(BaselineConfig):
+    """Each pixel from an image of train of its own: what likeness is measured from."""
+
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
+    solves: ClassVar[frozenset[TaskKind]] = AN_IMAGE
+    family: str = "independent_pixels"
+
+
+@dataclass
 class LogisticConfig(BaselineConfig):
     solves: ClassVar[frozenset[TaskKind]] = CLASSES
     family: str = "logistic"
@@ -330,16 +477,27 @@ FAMILIES: tuple[type[ModelConfig], ...] = (
     ResNetConfig,
     SeriesResNetConfig,
     EfficientNetConfig,
+    TorchvisionConfig,
+    TimmConfig,
+    MiniLMConfig,
     TransformerConfig,
     MatrixFactorisationConfig,
     NeuralRecommenderConfig,
     GPTConfig,
+    EncoderDecoderConfig,
+    GANConfig,
     MajorityConfig,
     MeanConfig,
     RidgeConfig,
     NaiveConfig,
     HARConfig,
     NGramConfig,
+    CopySourceConfig,
+    TranslationMemoryConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
+    KernelDensityConfig,
+    IndependentPixelsConfig,
     LogisticConfig,
     KNNConfig,
     RandomForestConfig,

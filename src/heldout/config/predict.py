@@ -18,7 +18,7 @@ class PredictConfig:
     # models:/NAME/VERSION or models:/NAME@ALIAS
     run: str = MISSING
     # csv or parquet file of the user's, with the columns that the model was trained on: tables, ratings, texts, and
-    # series in the layout of their training; null takes prepared data
+    # series in the layout of their training; to be translated also a .txt file, a text a line; null takes prepared data
     path: str | None = None
     # of the file: the column of ids; null numbers the rows
     id: str | None = None
@@ -30,6 +30,10 @@ class PredictConfig:
     prepared: str | None = None
     # of the prepared data; the test set is for the final number, which `evaluate` gives
     split: ExplainedSplit = ExplainedSplit.validation
+    # of a model that draws images: how many
+    draw: int = 60
+    # of a model that draws images: seed of the first; each following one has the next
+    seed: int = 0
     # folder of the predictions; null takes Hydra's output folder
     out: str | None = None
     tracking: TrackingConfig = MISSING

@@ -9,9 +9,11 @@ from heldout.config.data import (
     AudioData,
     CorpusData,
     DataConfig,
+    FashionMNISTData,
     ImageData,
     InteractionsData,
     MlbenchData,
+    PairsData,
     QualityConfig,
     RatingsData,
     RecallData,
@@ -22,6 +24,7 @@ from heldout.config.data import (
     TableData,
     TextData,
     TextFilesData,
+    TransDeEnData,
 )
 from heldout.config.explain import ExplainConfig
 from heldout.config.model import FAMILIES
@@ -44,11 +47,13 @@ from heldout.config.training import (
     ClassifyConfig,
     ConstantConfig,
     CosineConfig,
+    GenerateConfig,
     LanguageConfig,
     RecommendConfig,
     RegressConfig,
     SGDConfig,
     TrainerConfig,
+    TranslateConfig,
 )
 from heldout.config.transfer import TransferConfig
 
@@ -71,6 +76,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "data": {
         "data": DataConfig,
         "mlbench": MlbenchData,
+        "fashion_mnist": FashionMNISTData,
         "sp500": SP500Data,
         "ratings": RatingsData,
         "interactions": InteractionsData,
@@ -84,6 +90,8 @@ GROUPS: dict[str, dict[str, type]] = {
         "text": TextFilesData,
         "corpus": CorpusData,
         "speeches": SpeechesData,
+        "pairs": PairsData,
+        "trans_de_en": TransDeEnData,
     },
     "quality": {"quality": QualityConfig},
     "model": {str(family.family): family for family in FAMILIES},
@@ -92,6 +100,8 @@ GROUPS: dict[str, dict[str, type]] = {
         "regress": RegressConfig,
         "recommend": RecommendConfig,
         "language": LanguageConfig,
+        "translate": TranslateConfig,
+        "generate": GenerateConfig,
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig},
     "schedule": {"constant": ConstantConfig, "cosine": CosineConfig},

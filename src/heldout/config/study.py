@@ -12,7 +12,7 @@ from omegaconf import MISSING
 # what can run along the axis of the figure besides the keys of the grid
 TRAIN_EXAMPLES = "train_examples"
 SPLITS = ("train", "validation", "test")
-METRICS = (*(f"{split}_{metric}" for split in SPLITS for metric in ("accuracy", "loss")), "accuracy_gap", "fit_seconds")
+METRICS = (*(f"{split}_{metric}" for split in SPLITS for metric in ("score", "loss")), "score_gap", "fit_seconds")
 # what the study sets itself
 RESERVED = ("name", "out", "prepared", "seeds", "tracking", "experiment", "budget", "sweep", "cluster")
 
@@ -34,8 +34,9 @@ class StudyFigureConfig:
     lines: str = MISSING
     # key of the grid whose values stand side by side; null where there is none
     columns: str | None = None
-    # one below the other: train, validation or test with _accuracy or _loss, accuracy_gap, fit_seconds
-    metrics: list[str] = field(default_factory=lambda: ["test_accuracy"])
+    # one below the other: train, validation or test with _score or _loss, score_gap, fit_seconds; what the score is,
+    # such as the accuracy or R², the task says
+    metrics: list[str] = field(default_factory=lambda: ["test_score"])
     # a logarithmic axis
     log: bool = True
 

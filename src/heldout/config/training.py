@@ -75,6 +75,44 @@ class LanguageConfig(TaskConfig):
 
 
 @dataclass
+class SearchConfig:
+    """How a translation is looked for."""
+
+    # translations that are followed side by side; 1 takes the likeliest token each time
+    beam: int = 4
+    # their log-probabilities are divided by so many-th powers of their lengths; 0 favours short ones
+    length_penalty: float = 1.0
+
+
+@dataclass
+class TranslateConfig(TaskConfig):
+    """Give the tokens of a translation, one after the other; the loss is cross-entropy."""
+
+    solves: ClassVar[TaskKind] = TaskKind.translation
+    name: str = "translate"
+    # Szegedy et al. 2016, section 7; in training only, never in the measured loss
+    label_smoothing: float = 0.0
+    # examples of train, and of validation, that are translated after each epoch, by the likeliest token each time; at
+    # the kept epoch all that are measured are translated, by the search
+    translated: int = 100
+    search: SearchConfig = field(default_factory=SearchConfig)
+    # translations that are shown to people: in samples.txt and in the report
+    samples: int = 12
+
+
+@dataclass
+class GenerateConfig(TaskConfig):
+    """Draw images like those of train; a critic learns to tell them from real ones."""
+
+    solves: ClassVar[TaskKind] = TaskKind.generation
+    name: str = "generate"
+    # drawn images in the picture of the kept epoch; 0 shows none
+    pictures: int = 64
+    # epochs, spread evenly over `trainer.max_epochs`, of which a picture shows images drawn from the same codes
+    looks: int = 8
+
+
+@dataclass
 class OptimizerConfig:
     name: str = MISSING
     # null for a classical model, which has no optimizer
@@ -171,7 +209,8 @@ class TrainerConfig:
     # batch for measuring; changes nothing but speed and memory
     eval_batch_size: int = 1000
     # validation metric that decides which epoch is kept: loss, accuracy; of a regression loss, r2, rmse, mae; of a
-    # language model loss, pseudo_r2, bits_per_byte, perplexity
+    # language model loss, pseudo_r2, bits_per_byte, perplexity; of a translation loss, chrf, perplexity; of a generator
+    # loss, likeness, precision, recall
     monitor: str = "loss"
     mode: Mode = Mode.min
     keep: Keep = Keep.best

@@ -93,10 +93,13 @@ class Batches:
     def _order(self) -> torch.Tensor:
         if not self.shuffle:
             return torch.arange(len(self.target))
+        return torch.randperm(len(self.target), generator=self._generator())
+
+    def _generator(self) -> torch.Generator:
+        """That of the epoch."""
         # not seed + epoch: the second epoch of one seed would be the first of the next
         words = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-        return torch.randperm(len(self.target), generator=generator)
+        return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
 
 
 def _tensor(array: np.ndarray | torch.Tensor) -> torch.Tensor:

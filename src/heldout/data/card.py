@@ -47,7 +47,7 @@ class Card:
     # examples by split and class; empty lists without classes
     class_counts: dict[str, list[int]]
     # image: x; series: x, and length where lengths differ; table: numeric and categorical, where it has such columns;
-    # text: tokens and length
+    # text: tokens and length; with translations source, source_length, translation and translation_length
     inputs: dict[str, InputSpec]
     # of train: mean and std by channel (image: on the scale 0..1; series: over valid steps) or by numeric column
     # (missing values left out; with median). std is 1 where all values are equal, so that one may divide by it.
@@ -59,6 +59,8 @@ class Card:
     # text only: the tokenizer as JSON, and the number of its tokens
     tokenizer: str = ""
     vocabulary: int = 0
+    # translation only: pairs by split that are in none, because a side has more tokens than a text may have
+    too_long: dict[str, int] = field(default_factory=dict)
     config_hash: str = ""
     # of the raw data before any split
     source_hash: str = ""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from heldout.data.statistics import valid_steps
 from heldout.data.tokens import UNKNOWN
 
 
-def is_empty(inputs: dict[str, np.ndarray]) -> np.ndarray:
+def is_empty(inputs: dict[str, np.ndarray], nothing: Sequence[int] = (UNKNOWN,)) -> np.ndarray:
     """True for each example without content, [n].
 
+    nothing: tokens that say nothing of a text.
+
     An image is empty when each of its channels has one value everywhere, a series when each of its channels has over
-    all its steps, a text when it has no known token, a table's row when every value is missing.
+    all its steps, a text when it has no known token, a table's row when every value is missing, a pair of texts when
+    a side has no token.
     """
     empty: np.ndarray
+    if "translation" in inputs:
+        # separators alone
+        return np.asarray((inputs["source_length"] <= 1) | (inputs["translation_length"] <= 2))
     if "tokens" in inputs:
-        empty = ~((inputs["tokens"] != UNKNOWN) & valid_tokens(inputs)).any(axis=1)
+        empty = ~(~np.isin(inputs["tokens"], nothing) & valid_tokens(inputs)).any(axis=1)
     elif "x" in inputs:
         empty = _without_change(inputs)
     else:

@@ -63,7 +63,8 @@ def encode_texts(tokenizer: Tokenizer, texts: list[str], block: int) -> dict[str
 
 
 def next_tokens(inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """What is to be predicted at each place of a block, int64 [blocks, block]; NOTHING behind the end."""
-    tokens, length = inputs["tokens"], inputs["length"]
+    """What is to be predicted at each place of a block or translation, int64 [n, places]; NOTHING behind the end."""
+    names = ("translation", "translation_length") if "translation" in inputs else ("tokens", "length")
+    tokens, length = (inputs[name] for name in names)
     behind = np.arange(1, tokens.shape[1]) >= length[:, None]
     return np.where(behind, NOTHING, tokens[:, 1:]).astype(np.int64)

@@ -14,17 +14,22 @@ from omegaconf import OmegaConf
 
 from heldout.config.data import DataConfig, TokensConfig
 from heldout.data.card import CARD_FILE, SPLITS, Card, Column
-from heldout.data.errors import OutputOccupied, shown
+from heldout.data.errors import OutputOccupied, SplitImpossible, shown
 from heldout.data.hashing import hash_file, hash_json
 from heldout.data.packing import packed
+from heldout.data.pairs import paired
 from heldout.data.raw import RawData
 from heldout.data.sources import load_source
 from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
 from heldout.data.statistics import compute_statistics, target_statistics
 from heldout.data.store import file_name, input_specs, write_split
 from heldout.data.tokens import train_tokenizer, with_tokens
+from heldout.scoring import CLASSIFICATION, GENERATION, WRITTEN
 
 log = logging.getLogger(__name__)
+
+# tasks whose target is no number
+UNMEASURED = (CLASSIFICATION, GENERATION, *WRITTEN)
 
 
 def prepare(config: DataConfig, out: Path) -> Card:
@@ -44,7 +49,8 @@ def prepare(config: DataConfig, out: Path) -> Card:
         raw = raw.take(limit_rows(raw, config.limit, config.split.seed))
     rows = split_rows(raw, config.split)
     rows["train"] = share_of_train(raw, rows["train"], config.train_share)
-    part_of = _parts(with_train_vocabulary(raw, rows["train"]), rows, config)
+    too_long: dict[str, int] = {}
+    part_of = _parts(with_train_vocabulary(raw, rows["train"]), rows, config, too_long)
     with _replacing(out) as folder:
         class_counts: dict[str, list[int]] = {}
         counts: dict[str, int] = {}
@@ -52,23 +58,44 @@ def prepare(config: DataConfig, out: Path) -> Card:
             part = part_of(name)
             write_split(folder / file_name(name), part)
             counts[name], class_counts[name] = len(part), _class_counts(part)
-        card = _describe(part_of("train"), counts, class_counts, config, folder, source_hash)
+        card = _describe(part_of("train"), counts, class_counts, too_long, config, folder, source_hash)
         card.save(folder)
     log.info("%s: %s examples in %s", card.name, card.counts, out)
+    if sum(too_long.values()):
+        log.info("%s: left out, because a side has more than data.tokens.max_tokens: %s", card.name, too_long)
     return card
 
 
-def _parts(raw: RawData, rows: Rows, config: DataConfig) -> Callable[[str], RawData]:
-    """The data by the name of a split; texts as tokens, by a tokenizer that has seen train and nothing else."""
+def _parts(raw: RawData, rows: Rows, config: DataConfig, too_long: dict[str, int]) -> Callable[[str], RawData]:
+    """The data by the name of a split; texts as tokens, by a tokenizer that has seen train and nothing else.
+
+    too_long: is told how many pairs for translation a split lost.
+    """
     settings = getattr(config, "tokens", TokensConfig())
-    if raw.texts is not None and not raw.continued:
-        raw = with_tokens(raw, rows["train"], settings)
-    if not raw.continued:
+    if raw.texts is None:
         return lambda name: raw.take(rows[name])
-    assert raw.texts is not None
-    tokenizer = train_tokenizer(raw.texts[rows["train"]].tolist(), settings)
+    if not raw.continued and not raw.is_translated:
+        encoded = with_tokens(raw, rows["train"], settings)
+        return lambda name: encoded.take(rows[name])
+    seen = raw.take(rows["train"])
+    assert seen.texts is not None
+    both = [] if seen.translations is None else seen.translations.tolist()
+    tokenizer = train_tokenizer([*seen.texts.tolist(), *both], settings)
     known = replace(raw, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size())
-    return lambda name: packed(known.take(rows[name]), tokenizer, settings.max_tokens)
+
+    def part(name: str) -> RawData:
+        of_split = known.take(rows[name])
+        if known.continued:
+            return packed(of_split, tokenizer, settings.max_tokens)
+        made, too_long[name] = paired(of_split, tokenizer, settings.max_tokens)
+        if len(made) == 0:
+            raise SplitImpossible(
+                f"data.tokens.max_tokens={settings.max_tokens} leaves no pair in the {name} split: each has a longer "
+                "side; expected more tokens."
+            )
+        return made
+
+    return part
 
 
 def with_train_vocabulary(raw: RawData, train: np.ndarray) -> RawData:
@@ -107,6 +134,7 @@ def _describe(
     train: RawData,
     counts: dict[str, int],
     class_counts: dict[str, list[int]],
+    too_long: dict[str, int],
     config: DataConfig,
     folder: Path,
     source_hash: str,
@@ -122,9 +150,10 @@ def _describe(
         inputs=input_specs(train.inputs),
         statistics=compute_statistics(train),
         columns=train.columns,
-        target={} if train.classes or train.continued else target_statistics(train.target),
+        target={} if train.task in UNMEASURED else target_statistics(train.target),
         tokenizer=train.tokenizer,
         vocabulary=train.vocabulary,
+        too_long=too_long,
         config_hash=config_hash(config),
         source_hash=source_hash,
         files={file_name(name): hash_file(folder / file_name(name)) for name in SPLITS},

@@ -14,15 +14,18 @@ from heldout.config.data import Check, Level, QualityConfig
 from heldout.data.card import SPLITS, Card
 from heldout.data.contents import is_empty, valid_tokens
 from heldout.data.errors import DataError, shown
+from heldout.data.pairs import has_equal_sides, side_sizes
 from heldout.data.similarity import Features, Inputs, fingerprints, nearest_similarity
 from heldout.data.statistics import valid_steps
 from heldout.data.store import Split, read_split
 from heldout.data.test_split import inputs_for_duplicate_check
-from heldout.data.tokens import UNKNOWN
-from heldout.scoring import LANGUAGE
+from heldout.data.tokens import UNKNOWN, load_tokenizer, without_content
+from heldout.scoring import LANGUAGE, TRANSLATION
 
 # near copies are searched for at most so many validation and test examples each, evenly spread
 MOST_QUERIES = 5_000
+# by which both sides of a pair are counted longer than they are: the lengths of single words differ much
+FREE_CHARACTERS = 10
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class _Measure:
 
 
 _NO_COPIES = _Measure(0, "no pair of a user and an item is rated twice")
+_NO_PAIRS = _Measure(0, "no pairs of texts for translation")
 _NO_CLASSES = _Measure(0, "no classes to tell apart")
 
 
@@ -201,10 +205,17 @@ def _share_of_copies(copies: list[str], examples: int, what: str) -> _Measure:
 def _unknown_tokens(data: _Prepared, policy: QualityConfig) -> _Measure:
     if data.card.modality != "text":
         return _Measure(0, "no texts")
+    if data.card.task == TRANSLATION:
+        return _Measure(0, "tokens of bytes write every text")
     inputs = data.inputs["validation"]
     tokens = inputs["tokens"][valid_tokens(inputs)]
-    share = float((tokens == UNKNOWN).mean())
+    share = float((tokens == _nothing(data.card)[0]).mean())
     return _Measure(share, f"{share:.1%} of the tokens of validation do not occur in train, or too rarely")
+
+
+def _nothing(card: Card) -> list[int]:
+    """The tokens of a text that say nothing, the unknown one first."""
+    return without_content(load_tokenizer(card.tokenizer)) if card.tokenizer else [UNKNOWN]
 
 
 def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -212,16 +223,45 @@ def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
         return _Measure(0, "no texts")
     if data.card.task == LANGUAGE:
         return _Measure(0, "texts to be continued are laid end to end, and not cut")
+    if data.card.task == TRANSLATION:
+        left_out, kept = data.card.too_long["train"], data.card.counts["train"]
+        share = left_out / (left_out + kept)
+        return _Measure(share, f"{left_out} of {left_out + kept} pairs of train are left out, as a side is too long")
     most = data.card.inputs["tokens"]["shape"][0]
     share = float((data.train.inputs["length"] == most).mean())
     return _Measure(share, f"{share:.1%} of the texts of train fill all {most} tokens, and were likely cut")
 
 
 def _empty_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
-    empty = [str(one) for split in (data.train, data.validation) for one in split.ids[is_empty(split.inputs)]]
+    nothing = _nothing(data.card)
+    empty = [str(one) for split in (data.train, data.validation) for one in split.ids[is_empty(split.inputs, nothing)]]
     told = f": {shown(empty)}" if empty else ""
     examples = len(data.train) + len(data.validation)
     return _Measure(len(empty) / examples, f"{len(empty)} of {examples} examples are without content{told}")
+
+
+def _untranslated(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.task != TRANSLATION:
+        return _NO_PAIRS
+    same = [str(one) for split in (data.train, data.validation) for one in split.ids[has_equal_sides(split.inputs)]]
+    return _share_of_pairs(same, data, "have the same text on both sides")
+
+
+def _unequal_sides(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.task != TRANSLATION:
+        return _NO_PAIRS
+    odd: list[str] = []
+    for split in (data.train, data.validation):
+        source, translation = (sizes + FREE_CHARACTERS for sizes in side_sizes(split.inputs, data.card.tokenizer))
+        ratio = np.maximum(source / translation, translation / source)
+        odd += split.ids[ratio > policy.longest_side].tolist()
+    return _share_of_pairs(odd, data, f"have one side more than {policy.longest_side:g} times as long as the other")
+
+
+def _share_of_pairs(found: list[str], data: _Prepared, what: str) -> _Measure:
+    told = f": {shown(found)}" if found else ""
+    pairs = len(data.train) + len(data.validation)
+    return _Measure(len(found) / pairs, f"{len(found)} of {pairs} pairs of train and validation {what}{told}")
 
 
 def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -347,6 +387,8 @@ CHECKS: dict[str, Callable[[_Prepared, QualityConfig], _Measure]] = {
     "unknown_tokens": _unknown_tokens,
     "cut_texts": _cut_texts,
     "empty_examples": _empty_examples,
+    "untranslated": _untranslated,
+    "unequal_sides": _unequal_sides,
     "class_imbalance": _class_imbalance,
     "missing_classes": _missing_classes,
     "label_range": _label_range,

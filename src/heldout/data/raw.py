@@ -11,7 +11,7 @@ from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
-from heldout.scoring import CLASSIFICATION, LANGUAGE, RECOMMENDATION, REGRESSION
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, RECOMMENDATION, REGRESSION, TRANSLATION
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,7 +24,8 @@ class RawData:
         table   numeric float32 [n, numeric columns], NaN for missing; categorical int32 [n, categorical columns],
                 0 for missing, else 1 + index into the categories of the column
         text    none yet: the tokens int32 [n, tokens] and their length int32 [n] come of `texts` when train is known;
-                texts to be continued become blocks, whose target is how many tokens are predicted
+                texts to be continued become blocks, whose target is how many tokens are predicted;
+                texts with `translations` become source and translation, see heldout.data.pairs
     """
 
     # unique and stable from one reading to the next, [n]
@@ -36,6 +37,8 @@ class RawData:
     classes: list[str]
     # text only, [n] of object
     texts: np.ndarray | None = None
+    # of each text the same in another language, [n] of object; no pair occurs twice
+    translations: np.ndarray | None = None
     # name of the split of each example where the source brings a split, [n]
     split: np.ndarray | None = None
     # text or numbers by which a grouped split keeps examples together, [n]
@@ -48,6 +51,8 @@ class RawData:
     ratings: bool = False
     # texts are to be continued; no text occurs twice
     continued: bool = False
+    # there is nothing to predict: images like these are to be drawn
+    drawn: bool = False
     # text only, once train is known
     tokenizer: str = ""
     vocabulary: int = 0
@@ -62,12 +67,21 @@ class RawData:
 
     @property
     def task(self) -> str:
-        """What is predicted: a class, a number, a rating or the next token."""
+        """What is predicted: a class, a number, a rating, the next token, a translation; or images are drawn."""
         if self.classes:
             return CLASSIFICATION
+        if self.drawn:
+            return GENERATION
         if self.continued:
             return LANGUAGE
+        if self.is_translated:
+            return TRANSLATION
         return RECOMMENDATION if self.ratings else REGRESSION
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether the texts have translations, or had them before they became tokens."""
+        return self.translations is not None or "translation" in self.inputs
 
     def check(self) -> None:
         """What no data set may have, whatever its source.
@@ -101,7 +115,7 @@ class RawData:
 
     def _check_target(self) -> None:
         if not self.classes:
-            if not self.continued:
+            if not self.continued and not self.is_translated and not self.drawn:
                 self._check_numbers()
             return
         present = set(self.target.tolist())
@@ -137,6 +151,10 @@ class RawData:
         sizes = np.array([float(len(text.encode())) for text in first])
         return replace(kept, classes=[], target=sizes, continued=True)
 
+    def to_be_drawn(self) -> RawData:
+        """The images without their classes."""
+        return replace(self, classes=[], target=np.zeros(len(self)), drawn=True)
+
     def take(self, rows: np.ndarray) -> RawData:
         """The examples at these positions, in this order."""
 
@@ -149,6 +167,7 @@ class RawData:
             inputs={name: scratch.take(array, rows) for name, array in self.inputs.items()},
             target=self.target[rows],
             texts=pick(self.texts),
+            translations=pick(self.translations),
             split=pick(self.split),
             group=pick(self.group),
             time=pick(self.time),
@@ -167,6 +186,7 @@ class RawData:
         """Hash of everything the source says of its examples, and of the file it read."""
         arrays = {f"input {name}": array for name, array in self.inputs.items()}
         optional = {"split": self.split, "group": self.group, "time": self.time, "texts": self.texts}
+        optional |= {"translations": self.translations}
         arrays |= {name: array for name, array in optional.items() if array is not None}
         arrays |= {"ids": self.ids, "target": self.target}
         return hash_json([hash_arrays(arrays), self.classes, self.columns, self.file_hash])

@@ -19,8 +19,9 @@ MOST_TOKENS = 1024
 
 
 def fingerprints(inputs: Inputs) -> list[bytes]:
-    """A hash of all inputs of each example; equal inputs have equal hashes."""
-    parts = [np.ascontiguousarray(inputs[name]) for name in sorted(inputs)]
+    """A hash of all inputs of each example, of a pair of texts that of the first; equal inputs have equal hashes."""
+    names = ["source", "source_length"] if "source" in inputs else sorted(inputs)
+    parts = [np.ascontiguousarray(inputs[name]) for name in names]
     flat = [part.reshape(len(part), -1).view(np.uint8) for part in parts]
     return [hashlib.blake2b(b"".join(rows), digest_size=16).digest() for rows in zip(*flat, strict=True)]
 
@@ -47,7 +48,10 @@ class Features:
             if "length" in inputs:
                 numbers = numbers * valid_steps(inputs)[:, None, :]
         elif "tokens" in inputs:
-            numbers = _token_counts(inputs)
+            numbers = _token_counts(inputs["tokens"], inputs["length"])
+        elif "source" in inputs:
+            # one text in two splits gives its translation away, however that is worded
+            numbers = _token_counts(inputs["source"], inputs["source_length"])
         elif "numeric" in inputs:
             statistics = card.statistics["numeric"]
             numbers = (inputs["numeric"] - _row(statistics["mean"])) / _row(statistics["std"])
@@ -87,9 +91,8 @@ def nearest_similarity(queries: Features, others: Features) -> np.ndarray:
     return nearest
 
 
-def _token_counts(inputs: Inputs) -> np.ndarray:
+def _token_counts(tokens: np.ndarray, length: np.ndarray) -> np.ndarray:
     """How often each token occurs in a text, as 1 + log, float32 [n, MOST_TOKENS]; rare ones share a place."""
-    tokens, length = inputs["tokens"], inputs["length"]
     counts = np.zeros((len(tokens), MOST_TOKENS), np.float32)
     valid = np.arange(tokens.shape[1]) < length[:, None]
     np.add.at(counts, (np.nonzero(valid)[0], tokens[valid] % MOST_TOKENS), 1)

@@ -7,7 +7,7 @@ import numpy as np
 from heldout.data.packing import next_tokens
 from heldout.data.raw import RawData
 from heldout.data.scratch import block_rows
-from heldout.scoring import LANGUAGE
+from heldout.scoring import WRITTEN
 
 Statistics = dict[str, dict[str, list[float]]]
 
@@ -18,7 +18,7 @@ def compute_statistics(train: RawData) -> Statistics:
         values = train.inputs["numeric"]
         medians = [_median(column) for column in values.T]
         return {"numeric": {**_moments(list(values.T)), "median": medians}}
-    if train.task == LANGUAGE:
+    if train.task in WRITTEN:
         return {"tokens": {"count": _token_counts(next_tokens(train.inputs), train.vocabulary)}}
     if "x" not in train.inputs:
         return {}

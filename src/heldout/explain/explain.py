@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from heldout.config.explain import ExplainConfig, Method
 from heldout.data.card import Card
@@ -21,7 +21,9 @@ from heldout.data.subset import fixed_subset
 from heldout.explain.methods import Attributions, applies, attribute
 from heldout.explain.run import NotExplainable, TrainedRun, data_of, load_run
 from heldout.explain.sanity import mean_of, random_networks, rank_correlation
+from heldout.models.target_scale import TargetScale
 from heldout.record import write_text
+from heldout.scoring import REGRESSION
 from heldout.tracking import connect
 from heldout.tracking.lineage import dvc_hash
 
@@ -37,14 +39,15 @@ RESULT_FILE = "explain.json"
 class Explained:
     """One example: its inputs as prepared, its class, the answer with its probability, and what that rests on.
 
-    rank_correlation: of each random network's attributions with these; None where one of the two is constant.
+    target, predicted: indices of classes; of a regression numbers, which have no probability. rank_correlation: of each
+    random network's attributions with these; None where one of the two is constant.
     """
 
     id: str
     inputs: dict[str, np.ndarray]
-    target: int
-    predicted: int
-    probability: float
+    target: float
+    predicted: float
+    probability: float | None
     attributions: Attributions
     rank_correlations: list[float | None]
 
@@ -118,34 +121,45 @@ def _place(config: ExplainConfig, run: TrainedRun) -> Path:
 
 
 def _explained(method: Method, run: TrainedRun, split: Split, config: ExplainConfig) -> Explanation:
-    """Of each example: the class that the trained network answers, by it and by random networks."""
+    """Of each example: the class or number that the trained network answers, by it and by random networks."""
     others = random_networks(run.build, config.seed)
-    examples = [_one(method, run.network, others, split, row, config) for row in range(len(split))]
+    examples = [_one(method, run, others, split, row, config) for row in range(len(split))]
     mean = mean_of([value for example in examples for value in example.rank_correlations])
     return Explanation(method, examples, mean)
 
 
 def _one(
-    method: Method, network: nn.Module, others: list[nn.Module], split: Split, row: int, config: ExplainConfig
+    method: Method, run: TrainedRun, others: list[nn.Module], split: Split, row: int, config: ExplainConfig
 ) -> Explained:
     tensors = {name: torch.from_numpy(values[row : row + 1].copy()) for name, values in split.inputs.items()}
     with torch.inference_mode():
-        probabilities = torch.softmax(network(tensors)[0].float(), dim=0)
-    predicted = int(probabilities.argmax())
-    found = attribute(method, network, tensors, predicted, config)
+        outputs = run.network(tensors).float()
+    predicted, probability, output, unit = _answer(outputs, run.card)
+    found = attribute(method, run.network, tensors, output, config)
     inputs = {name: np.asarray(values[row]) for name, values in split.inputs.items()}
     length = int(inputs["length"]) if "length" in inputs else None
     return Explained(
         id=str(split.ids[row]),
         inputs=inputs,
-        target=int(split.target[row]),
+        target=split.target[row].item(),
         predicted=predicted,
-        probability=float(probabilities[predicted]),
-        attributions=found,
+        probability=probability,
+        # the flow of attention has no unit
+        attributions=found if method is Method.attention_rollout else {name: unit * of for name, of in found.items()},
         rank_correlations=[
-            rank_correlation(found, attribute(method, other, tensors, predicted, config), length) for other in others
+            rank_correlation(found, attribute(method, other, tensors, output, config), length) for other in others
         ],
     )
+
+
+def _answer(outputs: Tensor, card: Card) -> tuple[float, float | None, int, float]:
+    """Class and probability, or number and None; which of the outputs `[1, outputs]` says it, and what its unit is."""
+    if card.task == REGRESSION:
+        scale = TargetScale.of(card)
+        return float(scale.restored(outputs.numpy())[0]), None, 0, scale.std
+    probabilities = torch.softmax(outputs[0], dim=0)
+    likeliest = int(probabilities.argmax())
+    return likeliest, float(probabilities[likeliest]), likeliest, 1.0
 
 
 def _write(out: Path, run: TrainedRun, explanations: list[Explanation]) -> None:
@@ -170,8 +184,8 @@ def _plain(explanation: Explanation, card: Card) -> dict[str, Any]:
         "examples": [
             {
                 "id": one.id,
-                "target": card.classes[one.target],
-                "predicted": card.classes[one.predicted],
+                "target": said(one.target, card),
+                "predicted": said(one.predicted, card),
                 "probability": one.probability,
                 "rank_correlations": one.rank_correlations,
                 "attributions": {name: values.tolist() for name, values in one.attributions.items()},
@@ -179,6 +193,11 @@ def _plain(explanation: Explanation, card: Card) -> dict[str, Any]:
             for one in explanation.examples
         ],
     }
+
+
+def said(answer: float, card: Card) -> str | float:
+    """The name of a class; a number as it is."""
+    return card.classes[int(answer)] if card.classes else answer
 
 
 def _track(out: Path, run: TrainedRun, explanations: list[Explanation], config: ExplainConfig) -> None:

@@ -47,8 +47,10 @@ def _title(explanation: Explanation, name: str) -> str:
 
 
 def _told(one: Explained, card: Card) -> str:
-    verdict = "right" if one.target == one.predicted else f"is {card.classes[one.target]}"
-    return f"{card.classes[one.predicted]} ({one.probability:.2f}), {verdict}"
+    if one.probability is None:
+        return f"{one.predicted:.4g}, is {one.target:.4g}"
+    target, predicted = card.classes[int(one.target)], card.classes[int(one.predicted)]
+    return f"{predicted} ({one.probability:.2f}), {'right' if target == predicted else f'is {target}'}"
 
 
 def _images(examples: list[Explained], card: Card) -> go.Figure:

@@ -17,8 +17,11 @@ from heldout.errors import UserError
 from heldout.models import build, load_weights
 from heldout.models.weights import find_weights
 from heldout.record import CONFIG_FILE, Record
-from heldout.scoring import CLASSIFICATION, LANGUAGE
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, REGRESSION, TRANSLATION
 from heldout.tracking.fetch import fetched_run
+
+# tasks whose answer for an example is one class or one number
+EXPLAINED = (CLASSIFICATION, REGRESSION)
 
 
 class NotExplainable(UserError):
@@ -98,9 +101,16 @@ def _made(
     if not isinstance(config, DeepConfig):
         raise NotExplainable(f"{name} is a {config.family}; expected a network.")
     card = Card.load(folder)
-    if card.task != CLASSIFICATION:
-        predicted = "the next token of a text" if card.task == LANGUAGE else "numbers"
-        raise NotExplainable(f"{name} predicts {predicted}; expected a network that tells classes apart.")
+    if card.task not in EXPLAINED:
+        does = {
+            LANGUAGE: "predicts the next token of a text",
+            TRANSLATION: "predicts a translation",
+            GENERATION: "draws images",
+        }.get(card.task, f"is of the task {card.task}")
+        raise NotExplainable(
+            f"{name} {does}; expected a network that tells classes apart or predicts a number, of the task "
+            f"{' or '.join(EXPLAINED)}."
+        )
     network = build(config, card)
     load_weights(network, weights)
     return TrainedRun(

@@ -12,9 +12,13 @@ def depth_groups(network: nn.Module) -> list[list[nn.Parameter]]:
     """Parameters by part, from the first to the last, which is the classifier.
 
     Parts are the children of the network, those of lists of layers one by one; parameters of the network itself belong
-    to the first.
+    to the first. A child that holds all parameters is itself taken for the network.
     """
     from torch import nn
+
+    holders = [child for child in network.children() if any(True for _ in child.parameters())]
+    if len(holders) == 1 and not list(network.parameters(recurse=False)):
+        return depth_groups(holders[0])
 
     parts: list[nn.Module] = []
     for child in network.children():

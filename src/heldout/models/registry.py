@@ -60,6 +60,11 @@ def build(config: ModelConfig, card: Card) -> nn.Module:
     require_readable(config, card)
     builders = deep_families()
     if type(config) not in builders:
+        if config.needs is not None:
+            raise UnsuitableModel(
+                f"model={config.family} needs the package {config.needs}; expected the extra `vision`: "
+                "pip install 'heldout[vision]'."
+            )
         known = ", ".join(sorted(c.family for c in builders))
         raise UnsuitableModel(f"model.family={config.family}: expected a deep family, one of {known}")
     return builders[type(config)](config, card)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +11,27 @@ import numpy as np
 import pyarrow as pa
 
 from heldout.config.compose import load_data_config
-from heldout.config.data import CorpusData, FileData, SeriesData, TableData, TextFilesData
+from heldout.config.data import CorpusData, FileData, PairsData, SeriesData, TableData, TextFilesData
 from heldout.config.predict import PredictConfig
 from heldout.data.card import Card
 from heldout.data.columns import column_numbers, column_text, encode_table
 from heldout.data.errors import DataError, shown
 from heldout.data.sources._files import read_table
+from heldout.data.sources.corpus import read_text
 from heldout.data.store import read_split
+from heldout.data.tokens import load_tokenizer
 from heldout.predict.errors import DoesNotFit
 from heldout.predict.model import TrainedModel
+from heldout.scoring import TRANSLATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+logger = logging.getLogger(__name__)
+
+# a file of lines
+LINES = ".txt"
 
 
 @dataclass(frozen=True)
@@ -51,20 +61,43 @@ def examples_of(config: PredictConfig, model: TrainedModel) -> Examples:
             "parquet file holds. Leave path out, for a split of the data it was trained on, or give other prepared "
             "data of the same kind as prepared=FOLDER."
         )
+    if card.task == TRANSLATION and path.suffix == LINES:
+        return _lines(path, config, model)
     table = read_table(path, _reader(config), key="path")
     ids = _ids(table, config)
     if card.tokenizer:
-        column = (
-            data.text if isinstance(data, TextFilesData | CorpusData) and data.text in table.column_names else "text"
-        )
+        named = data.text if isinstance(data, TextFilesData | CorpusData | PairsData) else "text"
+        column = named if named in table.column_names else "text"
         if problems := list(_missing([column], table)):
             raise _does_not_fit(path, card, problems, [f"{column} (text)"])
         texts = [text or "" for text in column_text(table[column], column).to_pylist()]
-        return Examples(ids, model.predictor.encoded(texts))
+        return _encoded(ids, texts, model)
     if problems := [*_missing([one["name"] for one in card.columns], table), *_unreadable(card, table)]:
         kinds = {"numeric": "number", "categorical": "category"}
         raise _does_not_fit(path, card, problems, [f"{one['name']} ({kinds[one['kind']]})" for one in card.columns])
     return Examples(ids, encode_table(table, card))
+
+
+def _lines(path: Path, config: PredictConfig, model: TrainedModel) -> Examples:
+    """A text a line; ids are the numbers of the lines."""
+    texts = read_text(path, config.encoding).removesuffix("\n").split("\n")
+    return _encoded(np.arange(1, len(texts) + 1).astype(str), [text.strip() for text in texts], model)
+
+
+def _encoded(ids: np.ndarray, texts: list[str], model: TrainedModel) -> Examples:
+    card = model.card
+    inputs = model.predictor.encoded(texts)
+    if card.task == TRANSLATION:
+        most = card.inputs["source"]["shape"][0] - 1
+        counts = [len(one.ids) for one in load_tokenizer(card.tokenizer).encode_batch(texts)]
+        if longer := [name for name, count in zip(ids.tolist(), counts, strict=True) if count > most]:
+            logger.warning(
+                "of %d texts the first %d tokens are read, the most that a text had that the model learned from: %s",
+                len(longer),
+                most,
+                shown(longer),
+            )
+    return Examples(ids, inputs)
 
 
 def _prepared(config: PredictConfig, model: TrainedModel) -> Examples:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heldout.analysis import translated
 from heldout.analysis.balance import FamilyBalance, by_family
 from heldout.analysis.compare import Comparison
 from heldout.analysis.families import Family
 from heldout.analysis.run import Run
+from heldout.analysis.translated import FamilyTranslated
 from heldout.analysis.verdict import Label
 from heldout.config.analysis import AnalysisConfig
 from heldout.report import inside, panels, provenance, theme, words
 from heldout.report.axes import axis_floor, round_ticks
+from heldout.report.drawn import COLUMNS, Drawn, drawn_by
 from heldout.report.panels import Panel
 from heldout.report.scatter import gap_against_score
 from heldout.scoring import Scoring, scoring_of
@@ -29,8 +32,9 @@ STRIP_WIDTH = 164
 
 MEANINGS = {
     Label.good: "Learned, and the gap between train and validation lies below the threshold.",
-    Label.overfit: "The gap lies above the threshold, or the kept epoch comes after validation loss began to rise.",
-    Label.memorising: "Train is learned by heart while validation stays near chance.",
+    Label.overfit: "The gap lies above the threshold, or the kept epoch comes after validation loss began to rise; "
+    "what draws images copies some.",
+    Label.memorising: "Train is learned by heart while validation stays near chance; what draws images copies them.",
     Label.underfit: "Little was learned even on train, or less than another family reaches on validation.",
     Label.not_enough_evidence: "Failed, too few examples, seeds that disagree, or an interval too wide to decide.",
 }
@@ -87,9 +91,13 @@ class Section:
     shared: list[tuple[str, list[str]]]
     run_columns: list[str]
     run_rows: list[tuple[Run, list[str]]]
+    # of models that draw images, in the order of the families
+    drawn: list[Drawn]
     # by name of the family; empty where classes are about equally frequent
     balances: dict[str, FamilyBalance]
     imbalance: float
+    # by name of the family; empty where nothing is translated
+    translated: dict[str, FamilyTranslated]
 
 
 def write_report(comparisons: Sequence[Comparison], out: Path) -> None:
@@ -132,6 +140,7 @@ def render(comparisons: Sequence[Comparison]) -> str:
         meanings=MEANINGS,
         inside_columns=inside.COLUMNS,
         inside_shown=inside.SHOWN,
+        drawn_columns=COLUMNS,
         scores=" or ".join(dict.fromkeys(section.scoring.score.label for section in sections)) or "the score",
         plotly=get_plotlyjs(),
     )
@@ -184,8 +193,12 @@ def _section(identity: str, comparison: Comparison, data: str) -> Section:
         shared=provenance.shared(runs),
         run_columns=columns,
         run_rows=rows,
+        drawn=drawn_by(families, runs) if scoring.draws else [],
         balances=by_family(balances, comparison.settings.confidence) if is_unequal else {},
         imbalance=imbalance,
+        translated=translated.by_family(
+            [one for one in comparison.translated if one.data == data], comparison.settings.confidence
+        ),
     )
 
 
@@ -226,10 +239,13 @@ def _figures(
         if family.kind == "deep"
     ]
     made: dict[str, Any] = {}
-    if ranked:
+    # of what draws, the gap of the score says little
+    is_judged_by_gap = bool(ranked) and not ranked[0].scoring.draws
+    if is_judged_by_gap:
         made["scatter"] = gap_against_score(ranked, settings.overfit_gap)
     if deep:
         made["loss"] = panels.loss_panels(deep)
+    if deep and is_judged_by_gap:
         made["gap"] = panels.gap_panels(deep, settings.overfit_gap)
     looked_into = [one for one in inside.opened(families, runs) if one.family.rank is not None]
     for shown in inside.SHOWN:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from heldout.analysis.study import Line, Setting, StudyResult, shown
-from heldout.config.study import SPLITS, TRAIN_EXAMPLES
+from heldout.config.study import TRAIN_EXAMPLES
 from heldout.report import theme
 from heldout.report.figures import error_bars, layout
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 COLORS = ("#1f6fb2", "#b45309", "#0f766e", "#9d2463", "#4653b5", "#7a6a00", "#5d6672", "#b3261e", "#2f2f2f")
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "pentagon", "star")
 ROW_HEIGHT, TOP, BOTTOM = 330, 64, 56
-TITLES = {f"{split}_{name}": f"{name} on {split}" for split in SPLITS for name in ("accuracy", "loss")} | {
-    "fit_seconds": "seconds a fit",
-    "accuracy_gap": "accuracy gap",
-}
 LOGARITHMIC = ("fit_seconds",)
 
 
@@ -45,7 +41,7 @@ def study_figure(result: StudyResult) -> go.Figure:
         style = _style(line, labels)
         for row, metric in enumerate(figure_config.metrics, start=1):
             place = {"row": row, "col": columns.index(line.column) + 1}
-            trace = _trace(line, figure_config.x, metric, style)
+            trace = _trace(line, figure_config.x, metric, result.title(metric), style)
             figure.add_scatter(**trace, showlegend=line.label not in named, **place)
             named.add(line.label)
     _name_axes(figure, result)
@@ -69,24 +65,24 @@ def _style(line: Line, labels: list[str]) -> dict[str, Any]:
     }
 
 
-def _trace(line: Line, x: str, metric: str, style: dict[str, Any]) -> dict[str, Any]:
+def _trace(line: Line, x: str, metric: str, title: str, style: dict[str, Any]) -> dict[str, Any]:
     points = [(setting, of) for setting in line.settings if (of := setting.measured(metric)) is not None]
     estimates = [of for _, of in points]
     return {
         "x": [setting.value(x) for setting, _ in points],
         "y": [of.value for of in estimates],
         "error_y": error_bars(estimates, style["line"]["color"]),
-        "text": [_hover(setting, metric) for setting, _ in points],
+        "text": [_hover(setting, metric, title) for setting, _ in points],
         "hovertemplate": "%{text}<extra></extra>",
     } | style
 
 
-def _hover(setting: Setting, metric: str) -> str:
+def _hover(setting: Setting, metric: str, title: str) -> str:
     settings = "<br>".join(f"{key} {shown(value)}" for key, value in setting.settings.items())
     of = setting.measured(metric)
     assert of is not None, "shown points are measured"
     interval = "" if of.low is None or of.high is None else f" ({of.low:.3g} to {of.high:.3g})"
-    return f"{settings}<br>{TITLES[metric]} {of.value:.4g}{interval}"
+    return f"{settings}<br>{title} {of.value:.4g}{interval}"
 
 
 def _name_axes(figure: go.Figure, result: StudyResult) -> None:
@@ -97,7 +93,7 @@ def _name_axes(figure: go.Figure, result: StudyResult) -> None:
     figure.update_xaxes(type="log" if config.log and numbers else None, **ticks)
     figure.update_xaxes(title_text=axis_title(config.x), row=len(config.metrics))
     for row, metric in enumerate(config.metrics, start=1):
-        figure.update_yaxes(title_text=TITLES[metric], row=row, col=1)
+        figure.update_yaxes(title_text=result.title(metric), row=row, col=1)
         if metric in LOGARITHMIC:
             figure.update_yaxes(type="log", dtick=1, row=row)
     for note in figure.layout.annotations:

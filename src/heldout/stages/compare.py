@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from heldout.analysis import Comparison, Estimate, Family, Run, Verdict, compare
@@ -63,6 +64,7 @@ def _track_verdict(one: Run, tracking: Tracking) -> None:
         for metric in (scoring.score.name, scoring.loss.name):
             gap = one.measures.gap(metric, "kept").value
             run.log_metrics(_gap(metric, gap), one.measures.kept_epoch)
+        run.log_metrics(_drawn(one.measures.drawn), one.measures.kept_epoch)
     run.finish()
 
 
@@ -79,11 +81,21 @@ def _track_family(family: Family, runs: list[Run], tracking: Tracking) -> None:
     for metric, gap in ((score, family.gap), ("loss", family.loss_gap)):
         if gap is not None:
             run.log_metrics(_gap(metric, gap), 0)
+    run.log_metrics(_drawn(family.drawn), 0)
     test = {score: family.score.get("test"), "loss": family.loss.get("test")}
     run.log_metrics({f"test/{metric}": of.value for metric, of in test.items() if of is not None}, 0)
     others = {name: of["test"] for name, of in family.others.items() if "test" in of}
     run.log_metrics({f"test/{name}": value for name, value in others.items()}, 0)
     run.finish()
+
+
+def _drawn(measures: Mapping[str, Mapping[str, Estimate]]) -> dict[str, float]:
+    """On validation, each with the ends of its interval."""
+    return {
+        f"analysis/{name}{end}": getattr(of["validation"], side)
+        for name, of in measures.items()
+        for end, side in (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
+    }
 
 
 def _tags(verdict: Verdict) -> dict[str, str]:

@@ -53,7 +53,7 @@ def measure(record: Record) -> Inference:
     a first one that does not count.
     """
     folder = Path(record.info["lineage"]["data_path"])
-    predict = load_predictor(record, Card.load(folder))
+    predict = load_predictor(record, Card.load(folder), folder)
     validation = read_split(folder, "validation")
     rows = np.resize(np.arange(len(validation)), EXAMPLES)
     inputs = {name: values[rows] for name, values in validation.inputs.items()}

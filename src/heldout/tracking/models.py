@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heldout.data.card import CARD_FILE, Card, Column
-from heldout.scoring import LANGUAGE
+from heldout.scoring import GENERATION, LANGUAGE, TRANSLATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,8 @@ def save_mlflow_model(
     It predicts a data frame of class probabilities, a column a class, or of numbers, in the column `prediction`. An
     image goes in as a tensor [examples, channels, height, width], a series as one [examples, channels, length] (with
     lengths: a dict of `x` and `length`), a table as a data frame with its raw columns, texts as a data frame with a
-    column `text`.
+    column `text`; those to be translated come out as a column `translation`. A model that draws takes a data frame
+    with a column `seed`, and gives an image a row, as a tensor.
 
     Args:
         model_file: weights.safetensors of a network or model.skops of a baseline.
@@ -67,24 +68,35 @@ def signature(card: Card) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
+    if card.task == GENERATION:
+        return ModelSignature(Schema([ColSpec("long", name="seed")]), Schema([*_tensors(card)]))
     inputs: list[Any] = [_column(column) for column in card.columns] or _tensors(card)
     if card.tokenizer:
         inputs = [ColSpec("string", name="text")]
     outputs: list[Any] = [ColSpec("float", name=name) for name in card.classes] or [
         ColSpec("double", name="bits_per_byte" if card.task == LANGUAGE else "prediction")
     ]
+    if card.task == TRANSLATION:
+        outputs = [ColSpec("string", name="translation")]
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 
 def raw_example(card: Card, example: Mapping[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray] | pd.DataFrame:
     """Prepared examples in the form in which the MLflow model takes them."""
+    if card.task == GENERATION:
+        import pandas as pd
+
+        return pd.DataFrame({"seed": np.arange(len(example["x"]), dtype=np.int64)})
     if card.columns:
         return _raw_table(card, example)
     if card.tokenizer:
         import pandas as pd
 
+        from heldout.data.pairs import source_texts
         from heldout.data.tokens import decode, load_tokenizer
 
+        if card.task == TRANSLATION:
+            return pd.DataFrame({"text": source_texts(example, load_tokenizer(card.tokenizer))})
         return pd.DataFrame({"text": decode(load_tokenizer(card.tokenizer), example["tokens"], example["length"])})
     return dict(example) if len(card.inputs) > 1 else np.asarray(example["x"])
 

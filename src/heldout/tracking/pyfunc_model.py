@@ -19,7 +19,7 @@ Inputs = dict[str, np.ndarray]
 
 
 class HeldoutModel(PythonModel):
-    """Class probabilities, numbers, or bits a byte of texts, by a network or a baseline that Heldout fitted."""
+    """Class probabilities, numbers, bits a byte or translations of texts, or images, by what Heldout fitted."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Builds the model from the config and card beside it, and loads its weights."""
@@ -27,8 +27,13 @@ class HeldoutModel(PythonModel):
 
         files = {name: Path(path) for name, path in context.artifacts.items()}
         self._card = Card.load(files["card"].parent)
-        if files["model"].suffix == ".safetensors":
+        is_deep = files["model"].suffix == ".safetensors"
+        if self._card.task == "translation":
+            self._translate = _translating_network(files, self._card) if is_deep else _translating_baseline(files)
+        elif is_deep:
             self._predict = _network(files, self._card)
+        elif self._card.task == "generation":
+            self._predict = _drawing_baseline(files, self._card)
         else:
             self._predict = _baseline(files)
 
@@ -38,18 +43,32 @@ class HeldoutModel(PythonModel):
         context: PythonModelContext,
         model_input: np.ndarray,
         params: dict[str, Any] | None = None,
-    ) -> pd.DataFrame:
+    ) -> pd.DataFrame | np.ndarray:
         """Probabilities [examples, classes] as a data frame, a column a class; or numbers in the column `prediction`.
 
-        A language model gives `bits_per_byte` of what of each text fits into a block.
+        A language model gives `bits_per_byte` of what of each text fits into a block. Of a text to be translated, the
+        `translation`, as many tokens are read as those of its training had at most. One that draws gives images uint8
+        [examples, channels, height, width].
 
         Args:
             model_input: as the signature says; see heldout.tracking.models.
         """
+        if self._card.task == "generation":
+            given: Any = model_input
+            return self.draw(np.asarray(given["seed"] if isinstance(given, pd.DataFrame) else given, dtype=np.int64))
         return self.predict_encoded(self.encoded(model_input))
+
+    def draw(self, seeds: np.ndarray) -> np.ndarray:
+        """An image uint8 [examples, channels, height, width] for each seed."""
+        return self._predict({"seed": seeds})
 
     def predict_encoded(self, inputs: Inputs) -> pd.DataFrame:
         """As `predict`, for examples as the prepare stage leaves them."""
+        if self._card.task == "translation":
+            from heldout.data.tokens import load_tokenizer
+
+            tokens = self._translate(inputs) if len(inputs["source"]) else []
+            return pd.DataFrame({"translation": load_tokenizer(self._card.tokenizer).decode_batch(tokens)}, dtype=str)
         examples = len(next(iter(inputs.values())))
         size = BLOCKS if self._card.task == "language" else BATCH_SIZE
         parts = [
@@ -79,6 +98,11 @@ class HeldoutModel(PythonModel):
             from heldout.data.tokens import encode, load_tokenizer
 
             texts = given["text"] if isinstance(given, pd.DataFrame) else given
+            if self._card.task == "translation":
+                from heldout.data.pairs import encode_sources
+
+                most = self._card.inputs["source"]["shape"][0] - 1
+                return encode_sources(load_tokenizer(self._card.tokenizer), [str(text) for text in texts], most)
             most = self._card.inputs["tokens"]["shape"][0]
             if self._card.task == "language":
                 from heldout.data.packing import encode_texts
@@ -99,6 +123,11 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
     network = build(load_model_config(files["config"]), card)
     load_weights(network, files["model"])
     network.eval()
+    if card.task == "generation":
+        from heldout.models.drawing import drawer
+
+        draw = drawer(network, BATCH_SIZE)
+        return lambda inputs: draw(inputs["seed"])
 
     @torch.inference_mode()
     def predict(inputs: Inputs) -> np.ndarray:
@@ -120,10 +149,36 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
     return predict
 
 
+def _drawing_baseline(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray]:
+    from heldout.models import baselines
+
+    baseline = baselines.load(files["model"])
+    return lambda inputs: baseline.draw(inputs["seed"], card.input_shape)
+
+
 def _baseline(files: dict[str, Path]) -> Callable[[Inputs], np.ndarray]:
     from heldout.models import baselines
 
     return baselines.load(files["model"]).predict
+
+
+def _translating_network(files: dict[str, Path], card: Any) -> Callable[[Inputs], list[list[int]]]:
+    from heldout.config.compose import load_model_config, load_task_config
+    from heldout.config.training import TranslateConfig
+    from heldout.models import build, load_weights
+    from heldout.models.beam import translated
+
+    network = build(load_model_config(files["config"]), card)
+    load_weights(network, files["model"])
+    task = load_task_config(files["config"])
+    assert isinstance(task, TranslateConfig)
+    return lambda inputs: translated(network, inputs, task.search)
+
+
+def _translating_baseline(files: dict[str, Path]) -> Callable[[Inputs], list[list[int]]]:
+    from heldout.models import baselines
+
+    return baselines.load(files["model"]).translate
 
 
 mlflow.models.set_model(HeldoutModel())

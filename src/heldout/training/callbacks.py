@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from heldout import pod
 from heldout.config.training import Keep, Mode, OptimizerConfig
@@ -18,7 +19,7 @@ from heldout.models.layers import BatchNorm
 from heldout.record import HISTORY_COLUMNS
 from heldout.scoring import Measure
 from heldout.tasks.optimizers import RATE_SHARE
-from heldout.tasks.supervised import MEASURED_SPLITS, Supervised
+from heldout.tasks.task import MEASURED_SPLITS, Task
 from heldout.training import stop
 from heldout.training.errors import Diverged
 from heldout.training.fitted import LogMetrics, ReportEpoch, grouped
@@ -56,7 +57,7 @@ class History(Callback):
             self._log_epoch(int(train["epoch"]), measured, train["learning_rate"])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         epoch = trainer.current_epoch + 1
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         common: Row = {"step": pl_module.steps_done, "learning_rate": rate, "seconds": self.seconds}
@@ -114,7 +115,7 @@ class KeepWeights(Callback):
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         value = pl_module.measured["validation"][self.monitor]
         if not self.weights or self._is_kept(value):
             self.epoch = trainer.current_epoch + 1
@@ -207,19 +208,19 @@ class FiniteLoss(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         if len(pl_module.step_losses) >= STEPS_PER_LOOK:
             self._look(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         self._look(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         self._look(trainer, pl_module)
 
-    def _look(self, trainer: Trainer, module: Supervised) -> None:
+    def _look(self, trainer: Trainer, module: Task) -> None:
         if not module.step_losses:
             return
         losses = module.take_step_losses()
@@ -231,7 +232,7 @@ class FiniteLoss(Callback):
         raise Diverged(_cause(float(losses[index]), first_step + index, trainer, module))
 
 
-def _cause(loss: float, step: int, trainer: Trainer, module: Supervised) -> str:
+def _cause(loss: float, step: int, trainer: Trainer, module: Task) -> str:
     rate = trainer.optimizers[0].param_groups[0]["lr"]
     broken = [n for n, p in module.network.named_parameters() if not bool(torch.isfinite(p).all())]
     where = f"{len(broken)} parameters are not finite, first {broken[0]}" if broken else "the weights are finite"
@@ -253,7 +254,7 @@ class Frozen(Callback):
         self._fixed_statistics = fixed_statistics
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         is_frozen = trainer.current_epoch < self._epochs
         *body, classifier = depth_groups(pl_module.network)
         for parameter in (p for group in body for p in group):
@@ -262,7 +263,7 @@ class Frozen(Callback):
         for module in pl_module.network.modules():
             own = {id(parameter) for parameter in module.parameters(recurse=False)}
             if own and not own & trained:
-                stays = self._fixed_statistics and isinstance(module, BatchNorm)
+                stays = self._fixed_statistics and isinstance(module, BatchNorm | _BatchNorm)
                 module.training = not (is_frozen or stays)
 
 
@@ -282,7 +283,7 @@ class OwnRandomness(Callback):
         self._seed = seed
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         assert pl_module.shared is not None
         words = np.random.SeedSequence([self._seed, pl_module.shared.shard.rank, trainer.current_epoch])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))

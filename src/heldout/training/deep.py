@@ -24,27 +24,36 @@ from heldout.config.stages import TrainConfig
 from heldout.config.training import (
     Accelerator,
     ClassifyConfig,
+    GenerateConfig,
     LanguageConfig,
     RecommendConfig,
     RegressConfig,
     TaskConfig,
     TrainerConfig,
+    TranslateConfig,
 )
 from heldout.data.batches import Batches
 from heldout.data.card import Card
 from heldout.data.packing import next_tokens
+from heldout.data.pair_batches import PairBatches
 from heldout.data.shard import Shard
 from heldout.data.store import Split
 from heldout.inside import Cost
 from heldout.models import build, load_weights, save_weights
+from heldout.models.beam import translated
+from heldout.models.drawing import critic, drawer
 from heldout.models.sampling import written
 from heldout.models.target_scale import TargetScale
-from heldout.scoring import CLASSIFICATION, LANGUAGE, scoring_of
+from heldout.scoring import CLASSIFICATION, GENERATION, TRANSLATION, WRITTEN, scoring_of
 from heldout.tasks.classify import Classify
+from heldout.tasks.drawn import RealImages
+from heldout.tasks.generate import Generate
 from heldout.tasks.language import Language, surprise
 from heldout.tasks.regress import Regress
 from heldout.tasks.shared_steps import SharedSteps
-from heldout.tasks.supervised import BlockSteps, Supervised
+from heldout.tasks.supervised import Supervised
+from heldout.tasks.task import BlockSteps, Task
+from heldout.tasks.translate import Translate
 from heldout.training import stop
 from heldout.training.callbacks import (
     AsConfigured,
@@ -58,14 +67,16 @@ from heldout.training.callbacks import (
     StopOnSignal,
 )
 from heldout.training.cost import Costs
+from heldout.training.drawings import DrawnByEpoch
 from heldout.training.errors import TooManyWorkers
 from heldout.training.fitted import FitInputs, Fitted, FromInside, LogMetrics, ReportEpoch
 from heldout.training.inputs import fit_inputs
 from heldout.training.inside import LookInside
 from heldout.training.layers import summarise
 from heldout.training.parallel import announce, joined, leading, store_of
-from heldout.training.predicting import predictor
+from heldout.training.predicting import Predictor, drawing_predictor, pictures_of, predictor
 from heldout.training.prepared import find_or_prepare
+from heldout.training.samples import SAMPLES, samples_of
 from heldout.training.transfer import start_from
 from heldout.training.workers import DataParallel, Order, Workers
 
@@ -84,11 +95,11 @@ TASKS: dict[type[TaskConfig], Callable[..., Supervised]] = {
     # a rating is a number
     RecommendConfig: Regress,
     LanguageConfig: Language,
+    TranslateConfig: Translate,
 }
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
-SAMPLES = "samples.txt"
 
 
 def fit_deep(
@@ -117,15 +128,18 @@ def fit_deep(
     shard = None if parallel is None else _shard(config.trainer, 0, parallel.workers.size)
     if parallel is not None:
         _check_workers(config, data, parallel.workers)
-    module = _module(config, data, seed, shard)
+    real = RealImages(data.train, data.validation) if data.card.task == GENERATION else None
+    module = _module(config, data, seed, shard, real)
     network = module.network
-    started_from = start_from(config.transfer, network)
+    started_from = start_from(config.transfer, network, data.card)
     history = History(log, name, scoring_of(data.card.task).score)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)
     inside, costs = _looks(config, data), Costs(len(data.train))
     callbacks: list[Callback] = [FiniteLoss(), history, kept, *_early_stopping(config), costs, *inside]
     callbacks += [*_frozen(config), checkpoints, StopOnSignal()]
+    drawn = [*_drawn_by_epoch(config)]
+    callbacks += drawn
     if report is not None:
         callbacks += [AsConfigured(config.optimizer), Report(report, kept, CHECKPOINT)]
     checkpoint = _checkpoint(folder, name)
@@ -141,7 +155,7 @@ def fit_deep(
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
-    predict_split = predictor(lambda split: predict(network, split, batch_size, data.card), data.card)
+    predict_split = _predictor(network, config, data.card, real)
     started = time.monotonic()
     predictions = {name: predict_split(split) for name, split in splits.items()}
     rate = sum(map(len, splits.values())) / (time.monotonic() - started)
@@ -156,7 +170,8 @@ def fit_deep(
         seconds=seconds,
         model_file=folder / WEIGHTS,
         started_from=started_from,
-        texts=_texts(config.task, network, data.card),
+        texts=_texts(config.task, network, data.card) | samples_of(config.task, predictions["validation"]),
+        pictures=_pictures(config.task, network, batch_size, real, drawn),
         inside=_from_inside(network, data, inside[0].rows, costs, rate, device.type) if inside else None,
     )
 
@@ -209,20 +224,26 @@ def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np
     """
     network.eval()
     device = next(network.parameters()).device
-    rows = []
-    target = _target_of(split, card)
-    for batch in Batches(split.inputs, target, _at_once(batch_size, card), shuffle=False, seed=0):
+    rows, order = [], []
+    for batch in _measured(split.inputs, _target_of(split, card), batch_size, card):
         inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
         found = network(inputs).float()
-        if card.task == LANGUAGE:
+        if card.task in WRITTEN:
             found = surprise(found, batch["target"].to(device)).double().sum(dim=1)
         rows.append(found.cpu())
-    outputs = torch.cat(rows)
-    if card.task == LANGUAGE:
+        order.append(batch["index"])
+    outputs = torch.cat(rows)[torch.cat(order).argsort()]
+    if card.task in WRITTEN:
         return np.asarray(outputs.numpy())
     if card.task == CLASSIFICATION:
         return np.asarray(torch.softmax(outputs, dim=1).numpy())
     return TargetScale.of(card).restored(outputs.numpy())
+
+
+def translate(network: nn.Module, split: Split, task: TaskConfig) -> list[list[int]]:
+    """The tokens of a translation of each example of a split, without separators."""
+    assert isinstance(task, TranslateConfig)
+    return translated(network, split.inputs, task.search)
 
 
 def _texts(task: TaskConfig, network: nn.Module, card: Card) -> dict[str, str]:
@@ -231,6 +252,33 @@ def _texts(task: TaskConfig, network: nn.Module, card: Card) -> dict[str, str]:
         return {}
     texts = written(network, card, task.samples)
     return {SAMPLES: "\n\n".join(f"--- {number} ---\n{text}" for number, text in enumerate(texts, start=1)) + "\n"}
+
+
+def _predictor(network: nn.Module, config: TrainConfig, card: Card, real: RealImages | None) -> Predictor:
+    batch_size = config.trainer.eval_batch_size
+    if real is not None:
+        return drawing_predictor(drawer(network, batch_size), real, critic(network, batch_size))
+    return predictor(
+        lambda split: predict(network, split, batch_size, card),
+        card,
+        lambda split: translate(network, split, config.task),
+    )
+
+
+def _pictures(
+    task: TaskConfig, network: nn.Module, batch_size: int, real: RealImages | None, drawn: list[DrawnByEpoch]
+) -> dict[str, bytes]:
+    """What the model draws, by the name of a file."""
+    if real is None:
+        return {}
+    pictures = pictures_of(drawer(network, batch_size), real, task)
+    return {**pictures, **{name: picture for one in drawn for name, picture in one.pictures().items()}}
+
+
+def _drawn_by_epoch(config: TrainConfig) -> list[DrawnByEpoch]:
+    if not isinstance(config.task, GenerateConfig):
+        return []
+    return [DrawnByEpoch(config.task.looks, config.trainer.eval_batch_size)]
 
 
 def _frozen(config: TrainConfig) -> list[Callback]:
@@ -271,7 +319,9 @@ def _prepare_torch(config: TrainConfig, seed: int) -> None:
     seed_everything(seed, verbose=False)
 
 
-def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None) -> Supervised:
+def _module(
+    config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None, real: RealImages | None = None
+) -> Task:
     assert isinstance(config.model, DeepConfig)
     options: dict[str, Any] = {
         "optimizer": config.optimizer,
@@ -282,10 +332,14 @@ def _module(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None
         "shared": None if shard is None else SharedSteps(shard),
         "layer_decay": config.transfer.layer_decay,
     }
+    if real is not None:
+        measured = {"train": data.train_subset, "validation": data.validation}
+        network = build(config.model, data.card)
+        return Generate(network, real, measured, config.trainer.eval_batch_size, **options)
     return TASKS[type(config.task)](build(config.model, data.card), data.card, config.task, **options)
 
 
-def _fit(trainer: Trainer, module: Supervised, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
+def _fit(trainer: Trainer, module: Task, loaders: tuple[Any, list[Any]], checkpoint: str | None) -> None:
     train, measured = loaders
     with _no_search_for_gpus(), warnings.catch_warnings():
         # loaders index memory: workers would only copy; the log interval concerns a logger we do not use; what is
@@ -357,17 +411,23 @@ def _no_search_for_gpus() -> Iterator[None]:
 
 
 def _loaders(config: TrainConfig, data: FitInputs, seed: int, shard: Shard | None = None) -> tuple[Any, list[Any]]:
-    size = _at_once(config.trainer.eval_batch_size, data.card)
+    size = config.trainer.eval_batch_size
     block = config.trainer.batch_size * _steps_a_block(config.trainer, data.train)
     target = _target_of(data.train, data.card)
-    train = Batches(data.train.inputs, target, block, shuffle=True, seed=seed, shard=shard)
+    kind = PairBatches if data.card.task == TRANSLATION else Batches
+    train = kind(data.train.inputs, target, block, shuffle=True, seed=seed, shard=shard)
     # in the order of heldout.tasks.supervised.MEASURED_SPLITS
     measured = [
         # what is measured is summed up over the workers before metrics are made of it
-        Batches(*_part(split, data.card, shard), size, shuffle=False, seed=0)
+        _measured(*_part(split, data.card, shard), size, data.card)
         for split in (data.train_subset, data.validation)
     ]
     return train, measured
+
+
+def _measured(inputs: dict[str, np.ndarray], target: np.ndarray, batch_size: int, card: Card) -> Batches:
+    kind = PairBatches if card.task == TRANSLATION else Batches
+    return kind(inputs, target, _at_once(batch_size, card), shuffle=False, seed=0)
 
 
 def _part(split: Split, card: Card, shard: Shard | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -380,16 +440,18 @@ def _part(split: Split, card: Card, shard: Shard | None) -> tuple[dict[str, np.n
 
 def _target_of(split: Split, card: Card) -> np.ndarray:
     """As networks learn it: class indices, standardised numbers, or the next tokens."""
-    if card.task == LANGUAGE:
+    if card.task in WRITTEN:
         return next_tokens(split.inputs)
-    return split.target if card.task == CLASSIFICATION else TargetScale.of(card).standardised(split.target)
+    return (
+        split.target if card.task in (CLASSIFICATION, GENERATION) else TargetScale.of(card).standardised(split.target)
+    )
 
 
 def _at_once(batch_size: int, card: Card) -> int:
     """So many examples of a batch for measuring that what comes out of the network is no more than memory can hold."""
-    if card.task != LANGUAGE:
+    if card.task not in WRITTEN:
         return batch_size
-    outputs = card.inputs["tokens"]["shape"][0] * card.vocabulary
+    outputs = card.inputs["translation" if card.task == TRANSLATION else "tokens"]["shape"][0] * card.vocabulary
     return max(1, min(batch_size, MAX_OUTPUTS // outputs))
 
 
@@ -400,7 +462,8 @@ def _block_steps(settings: TrainerConfig) -> BlockSteps | None:
 
 
 def _steps_a_block(settings: TrainerConfig, train: Split) -> int:
-    if _block_steps(settings) is None:
+    # batches of translations are of different lengths, and long enough for Lightning's share not to count
+    if _block_steps(settings) is None or "translation" in train.inputs:
         return 1
     row_bytes = sum(values[:1].nbytes for values in train.inputs.values())
     return max(1, min(MAX_STEPS_A_BLOCK, MAX_BLOCK_BYTES // (row_bytes * settings.batch_size)))

@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from heldout.config.compose import load_model_config
+from heldout.config.compose import load_model_config, load_task_config
 from heldout.config.model import BaselineConfig, DeepConfig
 from heldout.config.stages import EvaluateConfig
 from heldout.data.card import Card
 from heldout.data.errors import CardMismatch
 from heldout.data.hashing import hash_file
+from heldout.data.store import read_split
 from heldout.data.test_split import count_openings, open_test_split
 from heldout.record import (
     CONFIG_FILE,
@@ -24,9 +25,11 @@ from heldout.record import (
     find_records,
     write_record,
 )
+from heldout.scoring import GENERATION
+from heldout.tasks.drawn import RealImages
 from heldout.tracking import Tracking, connect
 from heldout.training.outcome import LEDGER
-from heldout.training.predicting import Predictor, predictor
+from heldout.training.predicting import Predictor, drawing_predictor, drawn_by, predictor
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +101,7 @@ def _predictor_for(record: Record, folder: Path) -> Predictor:
             f"{record.path} was trained on data {info['hashes']['data'][:12]}..., but {folder} holds "
             f"{card.data_hash[:12]}...; expected the same. Prepare that data again, or train again."
         )
-    return load_predictor(record, card)
+    return load_predictor(record, card, folder)
 
 
 def _open_test_set(record: Record, partial: Path, folder: Path, predict: Predictor, tracking: Tracking) -> None:
@@ -123,8 +126,11 @@ def _open_test_set(record: Record, partial: Path, folder: Path, predict: Predict
     logger.info("%s seed %d  test %s %.4f", info["name"], info["seed"], score.label, measured[score.name])
 
 
-def load_predictor(record: Record, card: Card) -> Predictor:
+def load_predictor(record: Record, card: Card, folder: Path) -> Predictor:
     """The model of a record as a function from a split to its predictions.
+
+    Args:
+        folder: of the prepared data that the card describes; images are measured beside those of train.
 
     Raises:
         RecordError: the model file is absent or is not the one that was fitted.
@@ -137,12 +143,30 @@ def load_predictor(record: Record, card: Card) -> Predictor:
         from heldout.models import baselines
 
         baseline = baselines.load(model_file)
-        return predictor(lambda split: baseline.predict(split.inputs), card)
-    from heldout.training.deep import load_network, predict
+        if card.task == GENERATION:
+            return drawing_predictor(drawn_by(baseline, card), _real_images(folder))
+        return predictor(
+            lambda split: baseline.predict(split.inputs), card, lambda split: baseline.translate(split.inputs)
+        )
+    from heldout.training.deep import load_network, predict, translate
 
     assert isinstance(config, DeepConfig)
     network = load_network(config, card, model_file)
-    return predictor(lambda split: predict(network, split, EVAL_BATCH_SIZE, card), card)
+    if card.task == GENERATION:
+        from heldout.models.drawing import critic, drawer
+
+        draw, criticise = drawer(network, EVAL_BATCH_SIZE), critic(network, EVAL_BATCH_SIZE)
+        return drawing_predictor(draw, _real_images(folder), criticise)
+    task = load_task_config(record.path / CONFIG_FILE)
+    return predictor(
+        lambda split: predict(network, split, EVAL_BATCH_SIZE, card),
+        card,
+        lambda split: translate(network, split, task),
+    )
+
+
+def _real_images(folder: Path) -> RealImages:
+    return RealImages(read_split(folder, "train"), read_split(folder, "validation"))
 
 
 def _remove_others(out: Path, kept: list[Path]) -> None:

@@ -54,8 +54,8 @@ class Fitted:
     """The outcome of a fit.
 
     history: a row per epoch and split. predictions: by split, at the kept epoch. seconds: of fitting, measuring
-    included. inside: of a network that was looked into. texts: what a model has written, by file name. started_from:
-    the weights that it began with, where it did not begin at random.
+    included. inside: of a network that was looked into. texts: what a model has written, by file name; pictures: what
+    it has drawn. started_from: the weights that it began with, unless it began at random.
     """
 
     history: list[dict[str, Any]]
@@ -68,6 +68,7 @@ class Fitted:
     model_file: Path
     inside: FromInside | None = None
     texts: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
     started_from: Started | None = None
 
 

@@ -21,7 +21,7 @@ from heldout.training.prepared import Prepared
 PLACES = ("prepared", "out")
 # the parts of the package that can change what a fit computes
 FITTING_CODE = ("config", "data", "models", "tasks", "training")
-FITTING_FILES = ("ranking.py", "scoring.py")
+FITTING_FILES = ("pictures.py", "ranking.py", "scoring.py")
 KEY_LENGTH = 16
 
 

@@ -17,7 +17,7 @@ from heldout.config.training import InsideConfig
 from heldout.data.batches import Batches
 from heldout.data.store import Split
 from heldout.data.subset import fixed_subset
-from heldout.tasks.supervised import Supervised
+from heldout.tasks.task import Task
 from heldout.training.layers import layers_of, own_parameters, watched
 
 Row = dict[str, Any]
@@ -46,12 +46,12 @@ class LookInside(Callback):
         self._step: LastStep | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         if is_looked_at(trainer.current_epoch + 1, trainer.max_epochs or 1, self._settings.looks):
             self._step = LastStep(trainer.optimizers[0], _with_parameters(pl_module.network), self._steps)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Supervised)
+        assert isinstance(pl_module, Task)
         if self._step is None:
             return
         step, self._step = self._step, None

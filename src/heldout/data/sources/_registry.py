@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from heldout.config.data import DataConfig, TaskKind
+from heldout.config.data import DataConfig, Modality, TaskKind
 from heldout.data.errors import DataError, UnknownSource, shown
 from heldout.data.raw import RawData
 
@@ -41,6 +41,8 @@ def load_source(config: DataConfig) -> RawData:
     raw = _SOURCES[config.source](config)
     if config.task is TaskKind.language and raw.texts is not None:
         raw = raw.to_be_continued()
+    if config.task is TaskKind.generation and config.modality is Modality.image:
+        raw = raw.to_be_drawn()
     if raw.task != config.task.name:
         raise DataError(
             f"data.task={config.task.name} with data.source={config.source}: the source gives "

@@ -21,5 +21,5 @@ def user_files_hash(config: FileData) -> str:
         if not path.is_dir() and not isinstance(config, TextFilesData | CorpusData):
             files += [file for file in list_files(config, ()).files if file.is_file()]
         return hash_json([[file.as_posix(), hash_file(file)] for file in files])
-    paths = [config.path, getattr(config, "test_path", None)]
+    paths = [config.path, *(getattr(config, name, None) for name in ("test_path", "translation_path"))]
     return hash_json([hash_file(Path(path)) for path in paths if path])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heldout.config.model import ModelConfig
+from heldout.data.tokens import SEPARATOR
 from heldout.models.baselines.estimators import ESTIMATORS
 from heldout.models.baselines.features import Features, Inputs
 from heldout.models.baselines.persistence import read, write
@@ -47,12 +48,21 @@ class Baseline:
             return self.predict_proba(inputs)
         return np.asarray(self.estimator.predict(self.features(inputs)), dtype=np.float64)
 
+    def translate(self, inputs: Inputs) -> list[list[int]]:
+        """The tokens of a translation of each text, without separators."""
+        found = self.estimator.translate(self.features(inputs))
+        return [[token for token in row if token > SEPARATOR] for row in found.tolist()]
+
     def predict_proba(self, inputs: Inputs) -> np.ndarray:
         """Float32 `[examples, classes]`; a class that was absent while fitting has probability 0."""
         known = self.estimator.predict_proba(self.features(inputs))
         probabilities = np.zeros((len(known), self.classes), dtype=np.float32)
         probabilities[:, self.estimator.classes_] = known
         return probabilities
+
+    def draw(self, seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Images uint8 `[n, *shape]`, one for each seed; of a model that draws."""
+        return self.features.as_images(self.estimator.draw(seeds), shape)
 
     def parameters(self) -> int | None:
         """Fitted coefficients of a linear model; None for a model that has no such count."""

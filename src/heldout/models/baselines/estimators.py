@@ -7,8 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from heldout.config.model import (
+    CopySourceConfig,
+    GaussianConfig,
+    GaussianMixtureConfig,
     HARConfig,
     HistGradientBoostingConfig,
+    IndependentPixelsConfig,
+    KernelDensityConfig,
     KNNConfig,
     LogisticConfig,
     MajorityConfig,
@@ -18,6 +23,7 @@ from heldout.config.model import (
     NGramConfig,
     RandomForestConfig,
     RidgeConfig,
+    TranslationMemoryConfig,
 )
 from heldout.models.errors import UnsuitableModel
 
@@ -77,6 +83,48 @@ def ngram(config: NGramConfig, card: Card, seed: int) -> Any:
     return NGram(config.order, card.vocabulary)
 
 
+def copy_source(config: CopySourceConfig, card: Card, seed: int) -> Any:
+    """The text as its own translation."""
+    from heldout.models.baselines.memory import CopySource
+
+    return CopySource(card.inputs["source"]["shape"][0], card.vocabulary)
+
+
+def translation_memory(config: TranslationMemoryConfig, card: Card, seed: int) -> Any:
+    """The translation of the nearest text of train."""
+    from heldout.models.baselines.memory import TranslationMemory
+
+    return TranslationMemory(card.inputs["source"]["shape"][0], card.vocabulary, config.longest_run)
+
+
+def gaussian(config: GaussianConfig, card: Card, seed: int) -> Any:
+    """A multivariate normal distribution."""
+    from heldout.models.baselines.generators import GaussianMixture
+
+    return GaussianMixture(1, config.regularisation, seed)
+
+
+def gaussian_mixture(config: GaussianMixtureConfig, card: Card, seed: int) -> Any:
+    """A mixture of multivariate normal distributions."""
+    from heldout.models.baselines.generators import GaussianMixture
+
+    return GaussianMixture(config.components, config.regularisation, seed)
+
+
+def kernel_density(config: KernelDensityConfig, card: Card, seed: int) -> Any:
+    """A normal kernel around each image."""
+    from heldout.models.baselines.generators import KernelDensity
+
+    return KernelDensity(config.bandwidth)
+
+
+def independent_pixels(config: IndependentPixelsConfig, card: Card, seed: int) -> Any:
+    """The product of the distributions of single pixels."""
+    from heldout.models.baselines.generators import IndependentPixels
+
+    return IndependentPixels()
+
+
 def logistic(config: LogisticConfig, card: Card, seed: int) -> Any:
     """Multinomial logistic regression with an L2 penalty."""
     from sklearn.linear_model import LogisticRegression
@@ -134,6 +182,12 @@ ESTIMATORS: dict[type[ModelConfig], Callable[[Any, Card, int], Any]] = {
     NaiveConfig: naive,
     HARConfig: har,
     NGramConfig: ngram,
+    CopySourceConfig: copy_source,
+    TranslationMemoryConfig: translation_memory,
+    GaussianConfig: gaussian,
+    GaussianMixtureConfig: gaussian_mixture,
+    KernelDensityConfig: kernel_density,
+    IndependentPixelsConfig: independent_pixels,
     LogisticConfig: logistic,
     KNNConfig: knn,
     RandomForestConfig: random_forest,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heldout.scoring import LANGUAGE
+from heldout.scoring import WRITTEN
 
 if TYPE_CHECKING:
     from heldout.data.card import Card
@@ -22,7 +22,8 @@ class Features:
 
     Images and series are standardised by channel, as networks see them, and flattened. A table keeps its numbers,
     NaN where missing, followed by the codes of its categories. A text becomes how often each token occurs in it; one
-    to be continued keeps the order of its tokens.
+    to be continued keeps the order of its tokens, and one to be translated has those of its translation behind it,
+    where there is one.
     """
 
     # of each channel, on the scale 0..1 for images; empty for tables
@@ -36,19 +37,28 @@ class Features:
     def of(cls, card: Card) -> Features:
         """The features of a data set."""
         statistics = card.statistics.get("x", {"mean": [], "std": []})
-        return cls(statistics["mean"], statistics["std"], card.vocabulary, card.task == LANGUAGE)
+        return cls(statistics["mean"], statistics["std"], card.vocabulary, card.task in WRITTEN)
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Float32 `[examples, features]`; of tokens in order int32 `[examples, tokens]`, -1 behind their end."""
         if self.in_order:
-            tokens, length = inputs["tokens"], inputs["length"]
-            return np.where(np.arange(tokens.shape[1]) < length[:, None], tokens, -1)
+            names = [name for name in ("tokens", "source", "translation") if name in inputs]
+            lengths = [inputs["length" if name == "tokens" else f"{name}_length"] for name in names]
+            return np.concatenate(
+                [_marked(inputs[name], length) for name, length in zip(names, lengths, strict=True)], axis=1
+            )
         if "x" in inputs:
             return self._grid(inputs)
         if "tokens" in inputs:
             return self._counts(inputs["tokens"], inputs["length"])
         parts = [inputs[name] for name in ("numeric", "categorical") if name in inputs]
         return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def as_images(self, features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Undo what was done to images: uint8 `[examples, channels, height, width]`, cut off at black and white."""
+        channel = (-1, 1, 1)
+        x = features.reshape(len(features), *shape) * np.reshape(self.std, channel) + np.reshape(self.mean, channel)
+        return np.asarray((255 * x).round().clip(0, 255), dtype=np.uint8)
 
     def _counts(self, tokens: np.ndarray, length: np.ndarray) -> np.ndarray:
         counts = np.zeros((len(tokens), self.vocabulary), dtype=np.float32)
@@ -67,3 +77,7 @@ class Features:
             valid = np.arange(x.shape[2]) < inputs["length"][:, None]
             x = np.where(valid[:, None, :], x, np.float32(0))
         return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _marked(tokens: np.ndarray, length: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(tokens.shape[1]) < length[:, None], tokens, -1)
