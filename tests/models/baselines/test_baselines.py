@@ -341,7 +341,7 @@ def test_more_neighbours_than_examples_are_refused() -> None:
 
 
 def test_a_network_is_no_baseline() -> None:
-    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of copy_source, har"):
+    with pytest.raises(UnsuitableModel, match=r"model.family=cnn: expected a baseline, one of copy_source, gaussian"):
         baselines.build(CNNConfig(), series(2, 17).card, 0)
 
 
