@@ -1,5 +1,5 @@
 # make repro   the pipeline: from data to the report
-# make test    all tests
+# make test    the tests
 # Both set up .venv first. Interrupt and repeat as you like.
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # the environment's programs before any others: DVC stages call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-kills test-vision test-k8s image campaign setup lint format lock
+.PHONY: repro test test-kills test-slow test-vision test-k8s image campaign setup lint format lock
 
 repro: $(READY)
 	$(BIN)/heldout repro
@@ -29,6 +29,10 @@ VISION := torchvision==0.29.2 timm==1.0.31
 
 test-vision: .vision
 	PYTHONPATH=.vision $(BIN)/python -m pytest -k "torchvision or timm" tests/models
+
+# what takes longest: whole sweeps, killed or not, and networks of millions of weights
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m "slow or kills" --numprocesses 2 --dist loadfile
 
 # everything in k8s/, on a Kubernetes of its own or on HELDOUT_KUBE_CONTEXT
 test-k8s: $(READY)

@@ -145,7 +145,11 @@ def test_a_study_of_which_every_training_fails_says_so(place: Path) -> None:
     assert sorted(one.info.status for one in runs("study"))[0] == "FAILED"
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize(
+    # EfficientNet
+    "name",
+    [pytest.param(one, marks=[pytest.mark.slow] if one == "transfer_sizes" else []) for one in STUDIES],
+)
 def test_every_study_runs_at_the_fast_budget(place: Path, name: str) -> None:
     config = config_of(f"study={name}", "study.budget=fast", "analysis.bootstrap_samples=20", f"out={name}")
     # the corners of its grid: what lies between differs in size only

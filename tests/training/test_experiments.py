@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import rdata
 import yaml
+from _pytest.mark import ParameterSet
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.data import MlbenchData
@@ -20,7 +21,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 QUICK = ("budget=fast", "tracking.models=false", "tracking.system_metrics_seconds=null")
 
 
-def combinations() -> list[tuple[str, ...]]:
+def combinations() -> list[ParameterSet]:
     """The overrides of each job of each experiment."""
     found = []
     for path in sorted((CONF / "experiment").glob("*.yaml")):
@@ -28,7 +29,9 @@ def combinations() -> list[tuple[str, ...]]:
         params = content.get("hydra", {}).get("sweeper", {}).get("params", {})
         choices = [[f"{key}={value.strip()}" for value in str(values).split(",")] for key, values in params.items()]
         found += [(f"experiment={path.stem}", *job) for job in itertools.product(*choices)]
-    return found
+    # of 22 million weights
+    slow = {"experiment=transfer_text": [pytest.mark.slow]}
+    return [pytest.param(job, marks=slow.get(job[0], []), id=" ".join(job)) for job in found]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def stand_in(folder: Path, item: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("job", combinations(), ids=" ".join)
+@pytest.mark.parametrize("job", combinations())
 def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]) -> None:
     with hydra_session():
         config = to_stage(compose_stage("train", [f"out={place / 'out'}", *job, *QUICK]))

@@ -22,6 +22,7 @@ NETWORK = ("data=digits", "model=mlp", "model.hidden=[16]", "sweep.name=s")
 RATES = "model.learning_rate=tag(log, interval(1e-4, 1e-1))"
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_as_tables_and_a_run_a_trial_and_goes_on_with_more_but_not_with_others(
     sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_sweep_ends_as_tables_and_a_run_a_trial_and_goes_on_with_more_but_not_
     assert changed <= {Path("sweeps/s/.sweep.lock")}
 
 
+@pytest.mark.slow
 def test_the_best_are_fitted_again_and_the_winner_alone_sees_the_test_set(sweep: Sweep) -> None:
     refit = ("sweep.refit.top=2", "sweep.refit.seeds=[7,8]")
     assert sweep(*CLASSICAL, PENALTIES, "sweep.trials=4", *refit) == 0
@@ -117,6 +119,7 @@ def test_pruned_failed_and_finished_trials_are_told_apart(sweep: Sweep) -> None:
         assert run.data.tags["heldout.outcome"] == status
 
 
+@pytest.mark.slow
 def test_folds_fit_each_trial_on_every_part_of_train_and_validation(sweep: Sweep) -> None:
     assert sweep(*CLASSICAL, "model.C=0.1,10", "sweep.searcher.name=grid", "sweep.folds=3") == 0
     table = trials("s")
@@ -136,6 +139,7 @@ def test_folds_fit_each_trial_on_every_part_of_train_and_validation(sweep: Sweep
     assert table["objective"][0] == pytest.approx(sum(losses) / 3)
 
 
+@pytest.mark.slow
 def test_population_based_training_changes_rates_within_a_trial_and_says_so(sweep: Sweep) -> None:
     pbt = ("sweep.scheduler.name=pbt", "sweep.scheduler.interval=2", "sweep.scheduler.quantile=0.5")
     assert sweep(*NETWORK, "trainer.max_epochs=10", RATES, "sweep.trials=4", *pbt) == 0
