@@ -25,6 +25,8 @@ TRANSLATION = "translation"
 GENERATION = "generation"
 # what is written token by token
 WRITTEN = (LANGUAGE, TRANSLATION)
+# whose target is a number
+MEASURED = (REGRESSION, RECOMMENDATION)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class CorpusMeasure(Measure):
     of_all: its value. of_examples is not asked.
     """
 
+    # it takes the time of them all
+    each_epoch: bool = False
     of_all: Callable[[Predictions], float] = lambda _: 0.0
 
     def __call__(self, predictions: Predictions) -> float | None:
@@ -208,7 +212,12 @@ def per(of: str, unit: float = 1.0) -> Callable[[Predictions], np.ndarray]:
 
 
 def column(name: str) -> Callable[[Predictions], np.ndarray]:
-    """Of each example what stands in the column of that name; of none where a model does not have it."""
+    """Of each example what stands in the column of that name."""
+    return lambda predictions: predictions.columns[name]
+
+
+def optional_column(name: str) -> Callable[[Predictions], np.ndarray]:
+    """The same; of no example where a model does not have the column."""
     return lambda predictions: predictions.columns.get(name, predictions.ids[:0])
 
 
@@ -284,14 +293,9 @@ SCORINGS: dict[str, Scoring] = {
             loss=Measure("loss", "loss (nats a token)", per("tokens")),
             others=(
                 Measure("perplexity", "perplexity", per("tokens"), of_mean=math.exp),
-                CorpusMeasure("bleu", "BLEU", column("chrf"), True, each_epoch=False, of_all=corpus_of("bleu")),
-                CorpusMeasure(
-                    "corpus_chrf",
-                    "chrF of the corpus",
-                    column("chrf"),
-                    True,
-                    each_epoch=False,
-                    of_all=corpus_of("corpus_chrf"),
+                *(
+                    CorpusMeasure(name, label, column("chrf"), higher_is_better=True, of_all=corpus_of(name))
+                    for name, label in (("bleu", "BLEU"), ("corpus_chrf", "chrF of the corpus"))
                 ),
             ),
             ceiling_is_known=False,
@@ -318,7 +322,7 @@ SCORINGS: dict[str, Scoring] = {
                 Measure("recall_of_real", "recall of real images", column("recall_of_real"), higher_is_better=True),
                 Measure("closer", "closer to train", column("closer")),
                 Measure("copied", "copied", column("copied")),
-                Measure("critic", "critic", column("critic")),
+                Measure("critic", "critic", optional_column("critic")),
             ),
             draws=True,
             chance="Drawing each pixel by itself",

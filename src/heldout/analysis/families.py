@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from heldout.analysis import words
 from heldout.analysis.curves import Curves, mean_curves
-from heldout.analysis.intervals import Estimate, mean_over_seeds
+from heldout.analysis.intervals import Estimate, mean_over_seeds, over_seeds
 from heldout.analysis.run import Run
 from heldout.analysis.verdict import Label, Verdict
 from heldout.record import SPLITS
@@ -75,7 +75,7 @@ def summarise(runs: Sequence[Run], label: str, rank: int | None, lift: Lift | No
     finished = [run for run in runs if run.measures is not None]
     measures = [run.measures for run in finished if run.measures is not None]
     splits = [split for split in SPLITS if measures and all(split in m.score for m in measures)]
-    score = {split: _over_seeds([m.score[split] for m in measures], confidence) for split in splits}
+    score = {split: over_seeds([m.score[split] for m in measures], confidence) for split in splits}
     onsets = [m.onset.epoch for m in measures if m.onset.epoch is not None]
     first = runs[0]
     scoring = scoring_of(first.task)
@@ -96,12 +96,12 @@ def summarise(runs: Sequence[Run], label: str, rank: int | None, lift: Lift | No
             for name in (measures[0].others if measures else {})
         },
         drawn={
-            name: {split: _over_seeds([m.drawn[name][split] for m in measures], confidence) for split in splits}
+            name: {split: over_seeds([m.drawn[name][split] for m in measures], confidence) for split in splits}
             for name in (measures[0].drawn if measures else {})
         },
-        gap=_over_seeds([m.gap("score", "kept").value for m in measures], confidence) if measures else None,
-        loss_gap=_over_seeds([m.gap("loss", "kept").value for m in measures], confidence) if measures else None,
-        end_gap=_over_seeds([m.gap("score", "end").value for m in measures], confidence) if measures else None,
+        gap=over_seeds([m.gap("score", "kept").value for m in measures], confidence) if measures else None,
+        loss_gap=over_seeds([m.gap("loss", "kept").value for m in measures], confidence) if measures else None,
+        end_gap=over_seeds([m.gap("score", "end").value for m in measures], confidence) if measures else None,
         calibration_error=_mean([m.calibration_error for m in measures if m.calibration_error is not None]),
         kept_epoch=_median([m.kept_epoch for m in measures]),
         epochs=_median([m.epochs for m in measures]),
@@ -155,15 +155,6 @@ def _lift_sentence(run: Run, lift: Lift | None, confidence: float) -> list[str]:
     score = words.capitalised(scoring_of(run.task).score.label)
     difference = words.interval(lift.value, confidence)
     return [f"{score} on {lift.split} is {judged} that of the best baseline, {lift.baseline}: difference {difference}."]
-
-
-def _over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
-    """The mean with an interval over seeds; where they do not differ, the first one's over examples."""
-    mean = mean_over_seeds([estimate.value for estimate in values], confidence)
-    if mean.method:
-        return mean
-    why = "one seed" if len(values) == 1 else "all seeds agree"
-    return replace(values[0], method=f"{values[0].method} ({why})")
 
 
 def _within(estimate: Estimate, scoring: Scoring) -> Estimate:

@@ -51,16 +51,12 @@ def kept_gaps(
     else:
         score = proportion_difference(scores[0].sum(), len(scores[0]), scores[1].sum(), len(scores[1]), cfg.confidence)
     loss = mean_difference(*losses, cfg.confidence, cfg.bootstrap_samples, rng)
-    gaps = [
-        Gap(scoring.score.name, "kept", epoch, float(scores[0].mean()), float(scores[1].mean()), score),
-        Gap(scoring.loss.name, "kept", epoch, float(losses[0].mean()), float(losses[1].mean()), loss),
-    ]
+    found = [(scoring.score.name, scores, score), (scoring.loss.name, losses, loss)]
     for name in scoring.optional:
         if name in train.columns and name in validation.columns:
             sides = train.columns[name], validation.columns[name]
-            value = mean_difference(*sides, cfg.confidence, cfg.bootstrap_samples, rng)
-            gaps.append(Gap(name, "kept", epoch, float(sides[0].mean()), float(sides[1].mean()), value))
-    return gaps
+            found.append((name, sides, mean_difference(*sides, cfg.confidence, cfg.bootstrap_samples, rng)))
+    return [Gap(name, "kept", epoch, float(one.mean()), float(other.mean()), of) for name, (one, other), of in found]
 
 
 def end_gaps(

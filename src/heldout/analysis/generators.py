@@ -5,7 +5,7 @@ from __future__ import annotations
 from heldout.analysis import words
 from heldout.analysis.intervals import Estimate
 from heldout.analysis.measures import Measures
-from heldout.analysis.verdict import Case, Label, Reference, Verdict
+from heldout.analysis.verdict import Case, Label, Reference, Verdict, first_of
 from heldout.config.analysis import AnalysisConfig
 
 # of comparisons of which no side is favoured
@@ -20,7 +20,7 @@ def judge_generator(measures: Measures, reference: Reference | None, cfg: Analys
     underfit by its recall, overfit, underfit beside the reference, copies undecided, no better than chance; else good.
     """
     case = _Drawing(measures, reference, cfg)
-    for rule in (
+    decided = first_of(
         case.too_few_examples,
         case.memorising,
         case.underfit,
@@ -29,11 +29,8 @@ def judge_generator(measures: Measures, reference: Reference | None, cfg: Analys
         case.below_reference,
         case.copies_undecided,
         case.chance_within_interval,
-    ):
-        verdict = rule()
-        if verdict is not None:
-            return verdict
-    return case.verdict(Label.good, case.copies_sentence())
+    )
+    return decided or case.verdict(Label.good, case.copies_sentence())
 
 
 def copies(measures: Measures, cfg: AnalysisConfig) -> bool:

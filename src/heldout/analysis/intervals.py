@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -124,3 +124,12 @@ def mean_over_seeds(values: Sequence[float], confidence: float) -> Estimate:
         return Estimate(mean)
     half = float(t.ppf(0.5 + confidence / 2, len(array) - 1)) * error
     return Estimate(mean, mean - half, mean + half, SEEDS)
+
+
+def over_seeds(values: Sequence[Estimate], confidence: float) -> Estimate:
+    """The mean of these, one a seed, with an interval over seeds; where they do not differ, the first one's own."""
+    mean = mean_over_seeds([estimate.value for estimate in values], confidence)
+    if mean.method:
+        return mean
+    why = "one seed" if len(values) == 1 else "all seeds agree"
+    return replace(values[0], method=f"{values[0].method} ({why})")

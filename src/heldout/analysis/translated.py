@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from heldout.analysis.intervals import BOOTSTRAP, Estimate, mean_over_seeds
+from heldout.analysis.intervals import BOOTSTRAP, Estimate, over_seeds
 from heldout.config.analysis import AnalysisConfig
 from heldout.predictions import Predictions
 from heldout.record import Record
@@ -111,12 +111,4 @@ def _sentences(rows: Predictions) -> list[Sentence]:
 
 def _means(of_seeds: Sequence[Mapping[str, Estimate]], confidence: float) -> dict[str, Estimate]:
     splits = [split for split in of_seeds[0] if all(split in values for values in of_seeds)]
-    return {split: _mean([values[split] for values in of_seeds], confidence) for split in splits}
-
-
-def _mean(of_seeds: Sequence[Estimate], confidence: float) -> Estimate:
-    mean = mean_over_seeds([one.value for one in of_seeds], confidence)
-    if mean.method:
-        return mean
-    why = "one seed" if len(of_seeds) == 1 else "all seeds agree"
-    return replace(of_seeds[0], method=f"{of_seeds[0].method} ({why})")
+    return {split: over_seeds([values[split] for values in of_seeds], confidence) for split in splits}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,7 +53,7 @@ def judge(measures: Measures, reference: Reference | None, cfg: AnalysisConfig) 
     gap undecided, no better than chance; else good.
     """
     case = Case(measures, reference, cfg)
-    for rule in (
+    decided = first_of(
         case.too_few_examples,
         case.memorising,
         case.underfit,
@@ -62,11 +63,13 @@ def judge(measures: Measures, reference: Reference | None, cfg: AnalysisConfig) 
         case.overfit_by_middle,
         case.gap_undecided,
         case.chance_within_interval,
-    ):
-        verdict = rule()
-        if verdict is not None:
-            return verdict
-    return case.verdict(Label.good, case.gap_sentence())
+    )
+    return decided or case.verdict(Label.good, case.gap_sentence())
+
+
+def first_of(*rules: Callable[[], Verdict | None]) -> Verdict | None:
+    """What the first rule says that applies; None where none does."""
+    return next((verdict for rule in rules if (verdict := rule()) is not None), None)
 
 
 @dataclass(frozen=True)

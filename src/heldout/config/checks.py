@@ -478,12 +478,7 @@ def _generate(config: TrainConfig) -> Iterator[str]:
             f"trainer.precision={config.trainer.precision} with task=generate: gradients of gradients ask for "
             "trainer.precision=32-true."
         )
-    counts = {
-        "trainer.devices": config.trainer.devices,
-        "trainer.nodes": config.trainer.nodes,
-        "sweep.resources.workers": config.sweep.resources.workers,
-    }
-    for key, count in counts.items():
+    for key, count in _processes(config).items():
         if count > 1:
             yield f"{key}={count} with task=generate: one process trains a generator and its critic. Expected 1."
 
@@ -530,17 +525,21 @@ def _transfer(config: TrainConfig) -> Iterator[str]:
             "that they were trained on. Expected data.tokens.kind=minilm."
         )
     frozen = config.transfer.frozen_epochs
-    counts = {
-        "trainer.devices": config.trainer.devices,
-        "trainer.nodes": config.trainer.nodes,
-        "sweep.resources.workers": config.sweep.resources.workers,
-    }
-    key, workers = max(counts.items(), key=lambda item: item[1])
+    key, workers = max(_processes(config).items(), key=lambda item: item[1])
     if frozen and workers > 1:
         yield (
             f"transfer.frozen_epochs={frozen} with {key}={workers}: several workers agree at the start on what they "
             "train. Expected 0, or one worker."
         )
+
+
+def _processes(config: TrainConfig) -> dict[str, int]:
+    """How many share a training, by the keys that say so."""
+    return {
+        "trainer.devices": config.trainer.devices,
+        "trainer.nodes": config.trainer.nodes,
+        "sweep.resources.workers": config.sweep.resources.workers,
+    }
 
 
 def _workers(config: TrainConfig) -> Iterator[str]:

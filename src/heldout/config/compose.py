@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -22,6 +22,8 @@ from heldout.config.data import DataConfig
 from heldout.config.errors import ConfigError, explain, unknown_key
 from heldout.config.model import ModelConfig
 from heldout.config.training import TaskConfig
+
+Group = TypeVar("Group", ModelConfig, TaskConfig, DataConfig)
 
 HYDRA_VERSION_BASE = "1.3"
 SCHEMA_KEY = "schema"
@@ -143,9 +145,7 @@ def load_model_config(path: Path) -> ModelConfig:
     Raises:
         ConfigError: as `load`.
     """
-    model = _load_group(path, "model")
-    assert isinstance(model, ModelConfig)
-    return model
+    return _load_group(path, "model", ModelConfig)
 
 
 def load_task_config(path: Path) -> TaskConfig:
@@ -154,9 +154,7 @@ def load_task_config(path: Path) -> TaskConfig:
     Raises:
         ConfigError: as `load`.
     """
-    task = _load_group(path, "task")
-    assert isinstance(task, TaskConfig)
-    return task
+    return _load_group(path, "task", TaskConfig)
 
 
 def load_data_config(path: Path) -> DataConfig:
@@ -165,18 +163,18 @@ def load_data_config(path: Path) -> DataConfig:
     Raises:
         ConfigError: as `load`.
     """
-    data = _load_group(path, "data")
-    assert isinstance(data, DataConfig)
-    return data
+    return _load_group(path, "data", DataConfig)
 
 
-def _load_group(path: Path, group: str) -> Any:
+def _load_group(path: Path, group: str, kind: type[Group]) -> Group:
     schema, content = _read(path, "train")
     try:
         node = OmegaConf.structured(store.GROUPS[group][schema[group]])
-        return OmegaConf.to_object(OmegaConf.merge(node, content[group]))
+        found = OmegaConf.to_object(OmegaConf.merge(node, content[group]))
     except (OmegaConfBaseException, KeyError) as error:
         raise explain(error) from error
+    assert isinstance(found, kind)
+    return found
 
 
 def _read(path: Path, stage: str) -> tuple[dict[str, str], dict[str, Any]]:

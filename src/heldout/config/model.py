@@ -165,7 +165,7 @@ class SeriesResNetConfig(DeepConfig):
 class EfficientNetConfig(DeepConfig):
     """EfficientNet-lite0, of which weights trained on ImageNet are to be had: see the group `transfer`."""
 
-    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.image})
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
     family: str = "efficientnet"
     # side to which images are scaled; the published weights were trained at 224, a smaller one is quicker
     image_size: int = 64
@@ -175,7 +175,7 @@ class EfficientNetConfig(DeepConfig):
 class LibraryConfig(DeepConfig):
     """A network for images of a library of networks, by its name there; weights come from a file, see `transfer`."""
 
-    accepts: ClassVar[frozenset[Modality]] = frozenset({Modality.image})
+    accepts: ClassVar[frozenset[Modality]] = IMAGES
     # name of the network in the library
     architecture: str = "resnet18"
     # side to which images are scaled

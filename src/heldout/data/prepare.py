@@ -24,12 +24,9 @@ from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
 from heldout.data.statistics import compute_statistics, target_statistics
 from heldout.data.store import file_name, input_specs, write_split
 from heldout.data.tokens import train_tokenizer, with_tokens
-from heldout.scoring import CLASSIFICATION, GENERATION, WRITTEN
+from heldout.scoring import MEASURED
 
 log = logging.getLogger(__name__)
-
-# tasks whose target is no number
-UNMEASURED = (CLASSIFICATION, GENERATION, *WRITTEN)
 
 
 def prepare(config: DataConfig, out: Path) -> Card:
@@ -150,7 +147,7 @@ def _describe(
         inputs=input_specs(train.inputs),
         statistics=compute_statistics(train),
         columns=train.columns,
-        target={} if train.task in UNMEASURED else target_statistics(train.target),
+        target=target_statistics(train.target) if train.task in MEASURED else {},
         tokenizer=train.tokenizer,
         vocabulary=train.vocabulary,
         too_long=too_long,

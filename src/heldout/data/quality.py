@@ -178,7 +178,8 @@ def _exact_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
     for split in ("validation", "test"):
         elsewhere = {one for other in SPLITS if other != split for one in prints[other]}
         copies += [str(i) for i, one in zip(data.ids[split], prints[split], strict=True) if one in elsewhere]
-    return _share_of_copies(copies, sum(len(prints[split]) for split in ("validation", "test")), "an exact copy")
+    examples = sum(len(prints[split]) for split in ("validation", "test"))
+    return _share_of(copies, examples, "validation and test examples have an exact copy")
 
 
 def _near_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -193,13 +194,14 @@ def _near_duplicates(data: _Prepared, policy: QualityConfig) -> _Measure:
         near = nearest_similarity(queries.take(rows), train) >= policy.near_duplicate_similarity
         copies += data.ids[split][rows[near]].tolist()
         looked_at += len(rows)
-    return _share_of_copies(copies, looked_at, "a near copy in train, exact ones included")
+    told = "validation and test examples have a near copy in train, exact ones included"
+    return _share_of(copies, looked_at, told)
 
 
-def _share_of_copies(copies: list[str], examples: int, what: str) -> _Measure:
-    told = f": {shown(copies)}" if copies else ""
-    message = f"{len(copies)} of {examples} validation and test examples have {what}{told}"
-    return _Measure(len(copies) / max(1, examples), message)
+def _share_of(found: list[str], examples: int, what: str) -> _Measure:
+    """What these examples are a share of, and which they are."""
+    told = f": {shown(found)}" if found else ""
+    return _Measure(len(found) / max(1, examples), f"{len(found)} of {examples} {what}{told}")
 
 
 def _unknown_tokens(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -235,9 +237,7 @@ def _cut_texts(data: _Prepared, policy: QualityConfig) -> _Measure:
 def _empty_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
     nothing = _nothing(data.card)
     empty = [str(one) for split in (data.train, data.validation) for one in split.ids[is_empty(split.inputs, nothing)]]
-    told = f": {shown(empty)}" if empty else ""
-    examples = len(data.train) + len(data.validation)
-    return _Measure(len(empty) / examples, f"{len(empty)} of {examples} examples are without content{told}")
+    return _share_of(empty, len(data.train) + len(data.validation), "examples are without content")
 
 
 def _untranslated(data: _Prepared, policy: QualityConfig) -> _Measure:
@@ -259,9 +259,7 @@ def _unequal_sides(data: _Prepared, policy: QualityConfig) -> _Measure:
 
 
 def _share_of_pairs(found: list[str], data: _Prepared, what: str) -> _Measure:
-    told = f": {shown(found)}" if found else ""
-    pairs = len(data.train) + len(data.validation)
-    return _Measure(len(found) / pairs, f"{len(found)} of {pairs} pairs of train and validation {what}{told}")
+    return _share_of(found, len(data.train) + len(data.validation), f"pairs of train and validation {what}")
 
 
 def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:

@@ -11,7 +11,7 @@ from heldout.data import scratch
 from heldout.data.card import Column
 from heldout.data.errors import DataError, DuplicateIds, NotFinite, TargetUnusable, shown
 from heldout.data.hashing import hash_arrays, hash_json
-from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, RECOMMENDATION, REGRESSION, TRANSLATION
+from heldout.scoring import CLASSIFICATION, GENERATION, LANGUAGE, MEASURED, RECOMMENDATION, REGRESSION, TRANSLATION
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +115,7 @@ class RawData:
 
     def _check_target(self) -> None:
         if not self.classes:
-            if not self.continued and not self.is_translated and not self.drawn:
+            if self.task in MEASURED:
                 self._check_numbers()
             return
         present = set(self.target.tolist())

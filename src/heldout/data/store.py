@@ -45,8 +45,8 @@ def input_specs(inputs: dict[str, np.ndarray]) -> dict[str, InputSpec]:
 
 def write_split(path: Path, data: RawData) -> None:
     """Writes all examples of `data` into one file; the same examples give the same bytes."""
-    columns = {"id": from_texts(data.ids.tolist()), "target": _to_column(data.targets())}
-    columns |= {name: _to_column(array) for name, array in data.inputs.items()}
+    columns = {"id": from_texts(data.ids.tolist()), "target": to_column(data.targets())}
+    columns |= {name: to_column(array) for name, array in data.inputs.items()}
     batch = pa.record_batch(columns)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
@@ -118,7 +118,8 @@ def _column_type(dtype: str, shape: list[int]) -> pa.DataType:
     return pa.fixed_shape_tensor(value_type, shape) if shape else value_type
 
 
-def _to_column(array: np.ndarray) -> pa.Array:
+def to_column(array: np.ndarray) -> pa.Array:
+    """An array [n, ...] as n values, or as n tensors of one shape."""
     values = from_numpy(array.reshape(-1))
     if array.ndim == 1:
         return values

@@ -17,7 +17,7 @@ from heldout.data.card import Card
 from heldout.data.columns import column_numbers, column_text, encode_table
 from heldout.data.errors import DataError, shown
 from heldout.data.sources._files import read_table
-from heldout.data.sources.corpus import read_text
+from heldout.data.sources.corpus import read_lines
 from heldout.data.store import read_split
 from heldout.data.tokens import load_tokenizer
 from heldout.predict.errors import DoesNotFit
@@ -80,8 +80,8 @@ def examples_of(config: PredictConfig, model: TrainedModel) -> Examples:
 
 def _lines(path: Path, config: PredictConfig, model: TrainedModel) -> Examples:
     """A text a line; ids are the numbers of the lines."""
-    texts = read_text(path, config.encoding).removesuffix("\n").split("\n")
-    return _encoded(np.arange(1, len(texts) + 1).astype(str), [text.strip() for text in texts], model)
+    texts = read_lines(path, config.encoding)
+    return _encoded(np.arange(1, len(texts) + 1).astype(str), texts, model)
 
 
 def _encoded(ids: np.ndarray, texts: list[str], model: TrainedModel) -> Examples:

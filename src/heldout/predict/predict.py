@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from heldout.config.predict import PredictConfig
 from heldout.data.pairs import source_texts
+from heldout.data.store import to_column
 from heldout.data.tokens import load_tokenizer
 from heldout.pictures import COLUMNS, DRAWN, sheet
 from heldout.predict.errors import DoesNotFit
@@ -17,7 +19,7 @@ from heldout.predict.inputs import examples_of
 from heldout.predict.model import TrainedModel, trained_model
 from heldout.record import write_bytes
 from heldout.scoring import GENERATION, TRANSLATION
-from heldout.tracking import Tracking, connect
+from heldout.tracking import RunTracker, Tracking, connect
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +51,17 @@ def predict(config: PredictConfig) -> Path:
         _write(out, table)
         params = {"run": config.run, "path": config.path, "prepared": config.prepared, "id": config.id}
         params |= {} if config.path else {"split": config.split.name}
-        tags = {"heldout.kind": KIND, "heldout.data": model.card.name}
-        tags |= {"heldout.model_run": model.run_id} if model.run_id else {}
-        with tracking.start_run(f"predict {model.card.name}", tags=tags, params=params, system_metrics=False) as run:
+        with _run(tracking, "predict", model, params) as run:
             run.log_metrics({"examples": float(table.num_rows)}, 0)
             run.log_artifact(out)
     logger.info("%d examples predicted, in %s", table.num_rows, out)
     return out
+
+
+def _run(tracking: Tracking, verb: str, model: TrainedModel, params: dict[str, Any]) -> RunTracker:
+    tags = {"heldout.kind": KIND, "heldout.data": model.card.name}
+    tags |= {"heldout.model_run": model.run_id} if model.run_id else {}
+    return tracking.start_run(f"{verb} {model.card.name}", tags=tags, params=params, system_metrics=False)
 
 
 def _drawn(config: PredictConfig, model: TrainedModel, tracking: Tracking) -> Path:
@@ -66,14 +72,9 @@ def _drawn(config: PredictConfig, model: TrainedModel, tracking: Tracking) -> Pa
     seeds = np.arange(config.seed, config.seed + config.draw)
     images = model.predictor.draw(seeds)
     out = Path(str(config.out))
-    shape = pa.fixed_shape_tensor(pa.uint8(), images.shape[1:])
-    storage = pa.FixedSizeListArray.from_arrays(pa.array(images.reshape(-1)), images[0].size)
-    _write(out / DRAWN_FILE, pa.table({"seed": seeds, "image": pa.ExtensionArray.from_storage(shape, storage)}))
+    _write(out / DRAWN_FILE, pa.table({"seed": seeds, "image": to_column(images)}))
     write_bytes(out / DRAWN, sheet(images, COLUMNS))
-    tags = {"heldout.kind": KIND, "heldout.data": model.card.name}
-    tags |= {"heldout.model_run": model.run_id} if model.run_id else {}
-    params = {"run": config.run, "draw": config.draw, "seed": config.seed}
-    with tracking.start_run(f"draw {model.card.name}", tags=tags, params=params, system_metrics=False) as run:
+    with _run(tracking, "draw", model, {"run": config.run, "draw": config.draw, "seed": config.seed}) as run:
         for name in (DRAWN_FILE, DRAWN):
             run.log_artifact(out / name)
     logger.info("%d images drawn, in %s", len(images), out)

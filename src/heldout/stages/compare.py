@@ -63,7 +63,7 @@ def _track_verdict(one: Run, tracking: Tracking) -> None:
         scoring = one.measures.scoring
         for metric in (scoring.score.name, scoring.loss.name):
             gap = one.measures.gap(metric, "kept").value
-            run.log_metrics(_gap(metric, gap), one.measures.kept_epoch)
+            run.log_metrics(_metrics(f"gap_{metric}", gap), one.measures.kept_epoch)
         run.log_metrics(_drawn(one.measures.drawn), one.measures.kept_epoch)
     run.finish()
 
@@ -80,7 +80,7 @@ def _track_family(family: Family, runs: list[Run], tracking: Tracking) -> None:
     score = family.scoring.score.name
     for metric, gap in ((score, family.gap), ("loss", family.loss_gap)):
         if gap is not None:
-            run.log_metrics(_gap(metric, gap), 0)
+            run.log_metrics(_metrics(f"gap_{metric}", gap), 0)
     run.log_metrics(_drawn(family.drawn), 0)
     test = {score: family.score.get("test"), "loss": family.loss.get("test")}
     run.log_metrics({f"test/{metric}": of.value for metric, of in test.items() if of is not None}, 0)
@@ -91,17 +91,12 @@ def _track_family(family: Family, runs: list[Run], tracking: Tracking) -> None:
 
 def _drawn(measures: Mapping[str, Mapping[str, Estimate]]) -> dict[str, float]:
     """On validation, each with the ends of its interval."""
-    return {
-        f"analysis/{name}{end}": getattr(of["validation"], side)
-        for name, of in measures.items()
-        for end, side in (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
-    }
+    return {key: value for name, of in measures.items() for key, value in _metrics(name, of["validation"]).items()}
 
 
 def _tags(verdict: Verdict) -> dict[str, str]:
     return {"heldout.verdict": verdict.label.value, "heldout.evidence": " ".join(verdict.evidence)}
 
 
-def _gap(metric: str, gap: Estimate) -> dict[str, float]:
-    sides = {f"analysis/gap_{metric}_{side}": getattr(gap, side) for side in ("lower", "upper")}
-    return {f"analysis/gap_{metric}": gap.value, **sides}
+def _metrics(name: str, of: Estimate) -> dict[str, float]:
+    return {f"analysis/{name}": of.value, f"analysis/{name}_lower": of.lower, f"analysis/{name}_upper": of.upper}

@@ -29,13 +29,14 @@ class HeldoutModel(PythonModel):
         self._card = Card.load(files["card"].parent)
         is_deep = files["model"].suffix == ".safetensors"
         if self._card.task == "translation":
-            self._translate = _translating_network(files, self._card) if is_deep else _translating_baseline(files)
+            self._translate = _translating_network(files, self._card) if is_deep else _baseline(files).translate
         elif is_deep:
             self._predict = _network(files, self._card)
         elif self._card.task == "generation":
-            self._predict = _drawing_baseline(files, self._card)
+            baseline = _baseline(files)
+            self._predict = lambda inputs: baseline.draw(inputs["seed"], self._card.input_shape)
         else:
-            self._predict = _baseline(files)
+            self._predict = _baseline(files).predict
 
     def predict(
         # MLflow warns of every hint but a few; a dict of tensors and a data frame come in here too
@@ -116,13 +117,9 @@ class HeldoutModel(PythonModel):
 def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray]:
     import torch
 
-    from heldout.config.compose import load_model_config
-    from heldout.models import build, load_weights
     from heldout.models.target_scale import TargetScale
 
-    network = build(load_model_config(files["config"]), card)
-    load_weights(network, files["model"])
-    network.eval()
+    network = _loaded(files, card)
     if card.task == "generation":
         from heldout.models.drawing import drawer
 
@@ -149,36 +146,31 @@ def _network(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray
     return predict
 
 
-def _drawing_baseline(files: dict[str, Path], card: Any) -> Callable[[Inputs], np.ndarray]:
-    from heldout.models import baselines
-
-    baseline = baselines.load(files["model"])
-    return lambda inputs: baseline.draw(inputs["seed"], card.input_shape)
-
-
-def _baseline(files: dict[str, Path]) -> Callable[[Inputs], np.ndarray]:
-    from heldout.models import baselines
-
-    return baselines.load(files["model"]).predict
-
-
-def _translating_network(files: dict[str, Path], card: Any) -> Callable[[Inputs], list[list[int]]]:
-    from heldout.config.compose import load_model_config, load_task_config
-    from heldout.config.training import TranslateConfig
+def _loaded(files: dict[str, Path], card: Any) -> Any:
+    """The network, with its weights, in evaluation mode."""
+    from heldout.config.compose import load_model_config
     from heldout.models import build, load_weights
-    from heldout.models.beam import translated
 
     network = build(load_model_config(files["config"]), card)
     load_weights(network, files["model"])
+    return network.eval()
+
+
+def _baseline(files: dict[str, Path]) -> Any:
+    from heldout.models import baselines
+
+    return baselines.load(files["model"])
+
+
+def _translating_network(files: dict[str, Path], card: Any) -> Callable[[Inputs], list[list[int]]]:
+    from heldout.config.compose import load_task_config
+    from heldout.config.training import TranslateConfig
+    from heldout.models.beam import translated
+
+    network = _loaded(files, card)
     task = load_task_config(files["config"])
     assert isinstance(task, TranslateConfig)
     return lambda inputs: translated(network, inputs, task.search)
-
-
-def _translating_baseline(files: dict[str, Path]) -> Callable[[Inputs], list[list[int]]]:
-    from heldout.models import baselines
-
-    return baselines.load(files["model"]).translate
 
 
 mlflow.models.set_model(HeldoutModel())

@@ -12,7 +12,7 @@ from heldout.scoring import GENERATION, scoring_of
 from heldout.tasks.drawn import RealImages
 from heldout.training import stop
 from heldout.training.fitted import FitInputs, Fitted, LogMetrics, ReportEpoch, grouped
-from heldout.training.predicting import drawing_predictor, drawn_by, pictures_of, predictor
+from heldout.training.predicting import baseline_predictor, drawn_by, pictures_of
 from heldout.training.samples import samples_of
 
 MODEL = "model.skops"
@@ -34,14 +34,8 @@ def fit_baseline(
         model.fit(data.train.inputs, data.train.target)
     seconds = time.monotonic() - started
     splits = {"train": data.train_subset, "validation": data.validation}
-    predict = predictor(
-        lambda split: model.predict(split.inputs), data.card, lambda split: model.translate(split.inputs)
-    )
-    pictures: dict[str, bytes] = {}
-    if data.card.task == GENERATION:
-        real = RealImages(data.train, data.validation)
-        draw = drawn_by(model, data.card)
-        predict, pictures = drawing_predictor(draw, real), pictures_of(draw, real, config.task)
+    real = RealImages(data.train, data.validation) if data.card.task == GENERATION else None
+    predict = baseline_predictor(model, data.card, real)
     predicted = {name: predict(split) for name, split in splits.items()}
     scoring = scoring_of(data.card.task)
     measured = {name: scoring.of(one) for name, one in predicted.items()}
@@ -60,5 +54,5 @@ def fit_baseline(
         seconds=seconds,
         model_file=folder / MODEL,
         texts=samples_of(config.task, predicted["validation"]),
-        pictures=pictures,
+        pictures={} if real is None else pictures_of(drawn_by(model, data.card), real, config.task),
     )

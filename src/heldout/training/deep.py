@@ -44,7 +44,7 @@ from heldout.models.beam import translated
 from heldout.models.drawing import critic, drawer
 from heldout.models.sampling import written
 from heldout.models.target_scale import TargetScale
-from heldout.scoring import CLASSIFICATION, GENERATION, TRANSLATION, WRITTEN, scoring_of
+from heldout.scoring import CLASSIFICATION, GENERATION, MEASURED, TRANSLATION, WRITTEN, scoring_of
 from heldout.tasks.classify import Classify
 from heldout.tasks.drawn import RealImages
 from heldout.tasks.generate import Generate
@@ -155,7 +155,7 @@ def fit_deep(
     save_weights(network, folder / WEIGHTS)
     batch_size = config.trainer.eval_batch_size
     splits = {"train": data.train_subset, "validation": data.validation}
-    predict_split = _predictor(network, config, data.card, real)
+    predict_split = network_predictor(network, batch_size, data.card, config.task, real)
     started = time.monotonic()
     predictions = {name: predict_split(split) for name, split in splits.items()}
     rate = sum(map(len, splits.values())) / (time.monotonic() - started)
@@ -240,7 +240,18 @@ def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np
     return TargetScale.of(card).restored(outputs.numpy())
 
 
-def translate(network: nn.Module, split: Split, task: TaskConfig) -> list[list[int]]:
+def network_predictor(
+    network: nn.Module, batch_size: int, card: Card, task: TaskConfig, real: RealImages | None
+) -> Predictor:
+    """The network as a function from a split to its predictions; real: beside which drawn images are measured."""
+    if real is not None:
+        return drawing_predictor(drawer(network, batch_size), real, critic(network, batch_size))
+    return predictor(
+        lambda split: predict(network, split, batch_size, card), card, lambda split: _translate(network, split, task)
+    )
+
+
+def _translate(network: nn.Module, split: Split, task: TaskConfig) -> list[list[int]]:
     """The tokens of a translation of each example of a split, without separators."""
     assert isinstance(task, TranslateConfig)
     return translated(network, split.inputs, task.search)
@@ -252,17 +263,6 @@ def _texts(task: TaskConfig, network: nn.Module, card: Card) -> dict[str, str]:
         return {}
     texts = written(network, card, task.samples)
     return {SAMPLES: "\n\n".join(f"--- {number} ---\n{text}" for number, text in enumerate(texts, start=1)) + "\n"}
-
-
-def _predictor(network: nn.Module, config: TrainConfig, card: Card, real: RealImages | None) -> Predictor:
-    batch_size = config.trainer.eval_batch_size
-    if real is not None:
-        return drawing_predictor(drawer(network, batch_size), real, critic(network, batch_size))
-    return predictor(
-        lambda split: predict(network, split, batch_size, card),
-        card,
-        lambda split: translate(network, split, config.task),
-    )
 
 
 def _pictures(
@@ -442,9 +442,7 @@ def _target_of(split: Split, card: Card) -> np.ndarray:
     """As networks learn it: class indices, standardised numbers, or the next tokens."""
     if card.task in WRITTEN:
         return next_tokens(split.inputs)
-    return (
-        split.target if card.task in (CLASSIFICATION, GENERATION) else TargetScale.of(card).standardised(split.target)
-    )
+    return TargetScale.of(card).standardised(split.target) if card.task in MEASURED else split.target
 
 
 def _at_once(batch_size: int, card: Card) -> int:

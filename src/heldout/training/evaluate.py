@@ -29,7 +29,7 @@ from heldout.scoring import GENERATION
 from heldout.tasks.drawn import RealImages
 from heldout.tracking import Tracking, connect
 from heldout.training.outcome import LEDGER
-from heldout.training.predicting import Predictor, drawing_predictor, drawn_by, predictor
+from heldout.training.predicting import Predictor, baseline_predictor
 
 logger = logging.getLogger(__name__)
 
@@ -139,34 +139,18 @@ def load_predictor(record: Record, card: Card, folder: Path) -> Predictor:
     if not model_file.is_file() or hash_file(model_file) != record.info["hashes"]["model"]:
         raise RecordError(f"{model_file} is absent or not the file that was fitted; train this run again.")
     config: Any = load_model_config(record.path / CONFIG_FILE)
+    real = None
+    if card.task == GENERATION:
+        real = RealImages(read_split(folder, "train"), read_split(folder, "validation"))
     if isinstance(config, BaselineConfig):
         from heldout.models import baselines
 
-        baseline = baselines.load(model_file)
-        if card.task == GENERATION:
-            return drawing_predictor(drawn_by(baseline, card), _real_images(folder))
-        return predictor(
-            lambda split: baseline.predict(split.inputs), card, lambda split: baseline.translate(split.inputs)
-        )
-    from heldout.training.deep import load_network, predict, translate
+        return baseline_predictor(baselines.load(model_file), card, real)
+    from heldout.training.deep import load_network, network_predictor
 
     assert isinstance(config, DeepConfig)
     network = load_network(config, card, model_file)
-    if card.task == GENERATION:
-        from heldout.models.drawing import critic, drawer
-
-        draw, criticise = drawer(network, EVAL_BATCH_SIZE), critic(network, EVAL_BATCH_SIZE)
-        return drawing_predictor(draw, _real_images(folder), criticise)
-    task = load_task_config(record.path / CONFIG_FILE)
-    return predictor(
-        lambda split: predict(network, split, EVAL_BATCH_SIZE, card),
-        card,
-        lambda split: translate(network, split, task),
-    )
-
-
-def _real_images(folder: Path) -> RealImages:
-    return RealImages(read_split(folder, "train"), read_split(folder, "validation"))
+    return network_predictor(network, EVAL_BATCH_SIZE, card, load_task_config(record.path / CONFIG_FILE), real)
 
 
 def _remove_others(out: Path, kept: list[Path]) -> None:

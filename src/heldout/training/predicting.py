@@ -59,6 +59,13 @@ def _texts(split: Split, card: Card, translate: Translator) -> dict[str, np.ndar
     return {name: np.array(of, dtype=object) for name, of in texts.items()}
 
 
+def baseline_predictor(baseline: Baseline, card: Card, real: RealImages | None) -> Predictor:
+    """The same for a baseline; real: beside which drawn images are measured, where it draws."""
+    if real is not None:
+        return drawing_predictor(drawn_by(baseline, card), real)
+    return predictor(lambda split: baseline.predict(split.inputs), card, lambda split: baseline.translate(split.inputs))
+
+
 def drawn_by(baseline: Baseline, card: Card) -> Draw:
     """The images of a baseline by their seeds."""
     return lambda seeds: baseline.draw(seeds, card.input_shape)

@@ -85,6 +85,12 @@ def read_text(file: Path, encoding: str) -> str:
         raise FileUnreadable(f"{file}: no text in data.encoding={encoding} ({error}); expected that one.") from None
 
 
+def read_lines(file: Path, encoding: str) -> list[str]:
+    """The lines of a file, without blanks around them; raises as `read_text`."""
+    # not splitlines: it takes marks inside of texts for ends of lines
+    return [line.strip() for line in read_text(file, encoding).removesuffix("\n").split("\n")]
+
+
 def _raw(config: CorpusData, texts: list[str], file_hash: str, about: dict[str, Any]) -> RawData:
     empty = [name for name, text in zip(about["ids"].tolist(), texts, strict=True) if not text.strip()]
     if empty:

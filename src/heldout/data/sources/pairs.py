@@ -17,7 +17,7 @@ from heldout.data.sources import _labels
 from heldout.data.sources._files import read_table
 from heldout.data.sources._pairs import raw_pairs, without_empty
 from heldout.data.sources._registry import source
-from heldout.data.sources.corpus import read_text
+from heldout.data.sources.corpus import read_lines
 
 
 @source("pairs")
@@ -63,9 +63,7 @@ def _from_table(config: PairsData) -> RawData:
 
 def _from_lines(config: PairsData, translation_path: str) -> RawData:
     files = {"data.path": Path(config.path), "data.translation_path": Path(translation_path)}
-    # not splitlines: it takes marks inside of texts for ends of lines
-    sides = [read_text(file, config.encoding).removesuffix("\n").split("\n") for file in files.values()]
-    texts, translations = ([line.strip() for line in side] for side in sides)
+    texts, translations = (read_lines(file, config.encoding) for file in files.values())
     if len(texts) != len(translations):
         raise FileUnreadable(
             f"data.path={config.path} has {len(texts)} lines, data.translation_path={translation_path} has "
