@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,14 @@ from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.stages import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
+# that would lead runs elsewhere
+VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "HELDOUT_MULTIRUN_PARENT")
+
+
+def stage(name: str, *overrides: str) -> Any:
+    """The config of a stage."""
+    with hydra_session():
+        return to_stage(compose_stage(name, list(overrides)))
 
 
 @pytest.fixture
@@ -19,9 +28,24 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with the project's conf/: state, prepared data and mlflow.db land there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "HELDOUT_MULTIRUN_PARENT"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """As `workplace`, one for all tests of a module: to set up a database for each would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("place"))
+        patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
+        for name in VARIABLES:
+            patch.delenv(name, raising=False)
+        yield Path.cwd()
+        # MLflow keeps it beyond the environment; imported late, as most tests need none of it
+        import mlflow
+
+        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +60,7 @@ def train_config(workplace: Path) -> Callable[..., TrainConfig]:
     """Composes a training config from overrides, with its records in `out` of the working folder."""
 
     def compose(*overrides: str) -> TrainConfig:
-        with hydra_session():
-            config = to_stage(compose_stage("train", [f"out={workplace}/out", *overrides]))
+        config = stage("train", f"out={workplace}/out", *overrides)
         assert isinstance(config, TrainConfig)
         return config
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,16 +30,6 @@ def settings(*overrides: str) -> ExplainConfig:
         config = to_stage(compose_stage("explain", list(overrides)))
     assert isinstance(config, ExplainConfig)
     return config
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One working folder for all: to set up a database for each would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("explain"))
-        patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield Path.cwd()
 
 
 @pytest.fixture(scope="module")

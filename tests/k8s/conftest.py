@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.conftest import ROOT
 from tests.k8s.cluster import images, needs
@@ -128,6 +130,14 @@ def gpus(cluster: Kube) -> Iterator[Callable[[int], None]]:
     yield give
     cluster("label", "node", node, "nvidia.com/gpu.present-")
     patch(*(f'{{"op": "remove", "path": "/status/{part}/nvidia.com~1gpu"}}' for part in ("capacity", "allocatable")))
+
+
+def runs_of(address: str, job: str, kind: str = "run") -> list[Run]:
+    """What a Job has left in MLflow, in any experiment: of `kind` run, trial or prediction."""
+    client = MlflowClient(address)
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    wanted = f"tags.\"heldout.job\" = '{job}' and tags.\"heldout.kind\" = '{kind}'"
+    return list(client.search_runs(experiments, wanted))
 
 
 def eventually(check: Callable[[], object], seconds: float = 60.0, pause: float = 0.5) -> object:

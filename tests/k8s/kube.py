@@ -75,10 +75,19 @@ class Kube:
             return self("logs", pod)
         return ""
 
+    def ending(self, pod: Any) -> Any:
+        """How the container of a pod ended: exit code, reason, message."""
+        (state,) = (one["state"] for one in pod["status"]["containerStatuses"])
+        return state["terminated"]
+
     def last_word(self, pod: Any) -> str:
         """What Kubernetes shows of the end of a pod."""
-        (state,) = (one["state"] for one in pod["status"]["containerStatuses"])
-        return str(state["terminated"].get("message", ""))
+        return str(self.ending(pod).get("message", ""))
+
+    def scheduling(self, job: str) -> str:
+        """Why the scheduler found no place for the pods of a Job."""
+        events = self.get("events", "--field-selector", "reason=FailedScheduling")["items"]
+        return "\n".join(one["message"] for one in events if one["involvedObject"]["name"].startswith(job))
 
     @contextlib.contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[str]:

@@ -19,14 +19,8 @@ def test_one_gpu_is_given_to_one_job_after_the_other(
         pod["containers"][0]["resources"]["requests"]["memory"] = "1Gi"
 
     first, second = (submit("train-gpu", name, *FIT, cpu="300m", edit=small) for name in ("first", "second"))
-    eventually(lambda: "Insufficient nvidia.com/gpu" in scheduling(cluster, second), 60)
+    eventually(lambda: "Insufficient nvidia.com/gpu" in cluster.scheduling(second), 60)
     assert cluster.wait_for_job(first) == "Complete", cluster.said(first)
     assert cluster.wait_for_job(second) == "Complete", cluster.said(second)
-    [a], [b] = ([pod["status"] for pod in cluster.pods_of(job)] for job in (first, second))
-    assert b["startTime"] >= a["containerStatuses"][0]["state"]["terminated"]["finishedAt"]
-
-
-def scheduling(cluster: Kube, job: str) -> str:
-    """What the scheduler has said of the pods of a Job."""
-    events = cluster.get("events", "--field-selector", "reason=FailedScheduling")["items"]
-    return "\n".join(one["message"] for one in events if one["involvedObject"]["name"].startswith(job))
+    [a], [b] = (cluster.pods_of(job) for job in (first, second))
+    assert b["status"]["startTime"] >= cluster.ending(a)["finishedAt"]

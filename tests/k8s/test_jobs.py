@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
+from tests.k8s.conftest import runs_of
 from tests.k8s.kube import Kube
 
 Submit = Callable[..., str]
@@ -19,14 +19,16 @@ Submit = Callable[..., str]
 def test_what_was_trained_in_one_pod_predicts_in_another(cluster: Kube, mlflow_address: str, submit: Submit) -> None:
     trained = submit("train", "trained", "model=mlp", "data=digits", "trainer.max_epochs=2")
     assert cluster.wait_for_job(trained) == "Complete", cluster.said(trained)
-    client = MlflowClient(mlflow_address)
-    [run] = runs(client, f"tags.\"heldout.job\" = '{trained}' and tags.\"heldout.kind\" = 'run'")
-    job = submit("predict", "predicted", f"run={run}")
+    [run] = runs_of(mlflow_address, trained)
+    job = submit("predict", "predicted", f"run={run.info.run_id}")
     assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
-    [predicted] = runs(client, f"tags.\"heldout.job\" = '{job}'")
+    [predicted] = runs_of(mlflow_address, job, "prediction")
     with tempfile.TemporaryDirectory() as folder:
         path = download_artifacts(
-            run_id=predicted, artifact_path="predictions.parquet", dst_path=folder, tracking_uri=mlflow_address
+            run_id=predicted.info.run_id,
+            artifact_path="predictions.parquet",
+            dst_path=folder,
+            tracking_uri=mlflow_address,
         )
         table = pq.read_table(Path(path))
     assert {"id", "prediction", "probability.0"} <= set(table.column_names)
@@ -39,16 +41,10 @@ def test_the_pipeline_goes_on_from_its_remote_on_a_new_volume(cluster: Kube, sub
     first = submit("pipeline", "computed", "prepare", "validate")
     assert cluster.wait_for_job(first) == "Complete", cluster.said(first)
     assert "Running stage 'prepare" in cluster.said(first)
-    cluster("exec", "deployment/mlflow", "--", "true")
-    second = submit("pipeline", "pulled", "prepare", "validate", edit=lambda job, pod: volume_is_new(pod))
+    second = submit("pipeline", "pulled", "prepare", "validate", edit=volume_is_new)
     assert cluster.wait_for_job(second) == "Complete", cluster.said(second)
     assert "Running stage 'prepare" not in cluster.said(second)
 
 
-def volume_is_new(pod: dict) -> None:
+def volume_is_new(job: dict, pod: dict) -> None:
     pod["volumes"][0] = {"name": "heldout", "emptyDir": {"sizeLimit": "2Gi"}}
-
-
-def runs(client: MlflowClient, wanted: str) -> list[str]:
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    return [run.info.run_id for run in client.search_runs(experiments, wanted)]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT
 from tests.k8s.conftest import Edit, eventually
 from tests.k8s.kube import JOB_LABEL, Kube, KubectlFailed
+from tests.manifests.kustomize import built, of_kind, pod_templates
 
 Submit = Callable[..., str]
 Spec = dict[str, Any]
@@ -117,13 +117,10 @@ def servers(cluster: Kube) -> Iterator[dict[str, str]]:
     for what, values in pods.items():
         spec = copy.deepcopy(template)
         spec["restartPolicy"] = "Never"
-        environment = spec["initContainers"][0]["env"]
-        for name, value in values.items():
-            place = next((index for index, one in enumerate(environment) if one["name"] == name), None)
-            if place is None:
-                environment.append({"name": name, "value": value})
-            else:
-                environment[place] = {"name": name, "value": value}
+        prepare = spec["initContainers"][0]
+        kept = [one for one in prepare["env"] if one["name"] not in values]
+        # a variable may only name those before it
+        prepare["env"] = [*({"name": name, "value": value} for name, value in values.items()), *kept]
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"mlflow-{what}"}, "spec": spec}
         cluster("delete", "pod", f"mlflow-{what}", "--ignore-not-found")
         cluster("create", "-f", "-", stdin=yaml.safe_dump(pod))
@@ -149,9 +146,7 @@ def test_a_volume_of_another_node_is_told(cluster: Kube, begun: dict[str, str]) 
 def test_without_a_gpu_it_gives_up_and_says_why(cluster: Kube, begun: dict[str, str]) -> None:
     assert cluster.wait_for_job(begun["gpu"], 90) == "Failed"
     assert "DeadlineExceeded" in cluster("describe", "job", begun["gpu"])
-    events = [one for one in cluster.get("events")["items"] if one["involvedObject"]["name"].startswith(begun["gpu"])]
-    told = [one["message"] for one in events if one["reason"] == "FailedScheduling"]
-    assert any("didn't match Pod's node affinity/selector" in one for one in told), told
+    assert "didn't match Pod's node affinity/selector" in cluster.scheduling(begun["gpu"])
 
 
 def test_a_login_that_is_wrong_ends_the_job(cluster: Kube, begun: dict[str, str]) -> None:
@@ -165,20 +160,20 @@ def test_a_login_that_is_wrong_ends_the_job(cluster: Kube, begun: dict[str, str]
 
 def test_a_server_that_is_away_is_waited_for(cluster: Kube, begun: dict[str, str]) -> None:
     pod = first_ended(cluster, begun["away"])
-    assert ended(pod)["exitCode"] == 75
+    assert cluster.ending(pod)["exitCode"] == 75
     assert "http://nowhere:5000" in cluster.last_word(pod)
     assert "conditions" not in cluster.get("job", begun["away"])["status"], "it is tried again"
 
 
 def test_a_volume_that_is_full_is_told(cluster: Kube, begun: dict[str, str]) -> None:
     pod = first_ended(cluster, begun["full"])
-    assert ended(pod)["exitCode"] not in (0, 2)
+    assert cluster.ending(pod)["exitCode"] not in (0, 2)
     assert "No space left" in cluster.last_word(pod)
 
 
 def test_too_little_memory_is_told(cluster: Kube, begun: dict[str, str]) -> None:
     pod = first_ended(cluster, begun["memory"])
-    assert ended(pod)["reason"] == "OOMKilled"
+    assert cluster.ending(pod)["reason"] == "OOMKilled"
 
 
 def test_a_name_that_is_taken_is_refused(cluster: Kube, begun: dict[str, str]) -> None:
@@ -213,16 +208,13 @@ def test_the_namespace_takes_no_pod_with_rights(cluster: Kube) -> None:
 
 
 def test_what_the_gpu_overlay_adds_passes_the_server(cluster: Kube) -> None:
-    built = list(yaml.safe_load_all(cluster("kustomize", str(ROOT / "k8s/overlays/gpu"))))
-    [ray] = [one for one in built if one["kind"] == "RayCluster"]
+    objects = built("overlays/gpu")
+    ray, job = of_kind(objects, "RayCluster"), of_kind(built("overlays/gpu/rayjob"), "RayJob")
     # the operators' own kinds are not there, and the claim of the tests cannot become another
     theirs = ("RayCluster", "ClusterQueue", "LocalQueue", "ResourceFlavor", "Namespace", "PersistentVolumeClaim")
-    ours = [one for one in built if one["kind"] not in theirs]
-    job = next(one for one in yaml.safe_load_all(cluster("kustomize", str(ROOT / "k8s/overlays/gpu/rayjob"))) if one)
-    groups = [one["spec"] for one in (ray, {"spec": job["spec"]["rayClusterSpec"]})]
-    templates = [job["spec"]["submitterPodTemplate"]]
-    for spec in groups:
-        templates += [spec["headGroupSpec"]["template"], *(one["template"] for one in spec["workerGroupSpecs"])]
+    ours = [one for one in objects if one["kind"] not in theirs]
+    # heads and workers of both, and the submitter
+    templates = [*pod_templates(ray), *pod_templates(job)]
     for index, template in enumerate(templates):
         metadata = {"name": f"ray-{index}", "labels": template["metadata"]["labels"]}
         # an account that this apply would make
@@ -241,11 +233,6 @@ def described(cluster: Kube, job: str, word: str) -> str:
         return text if word in text else None
 
     return str(eventually(look, 90, 1))
-
-
-def ended(pod: Any) -> Any:
-    (state,) = (one["state"] for one in pod["status"]["containerStatuses"])
-    return state["terminated"]
 
 
 def first_ended(cluster: Kube, job: str) -> Any:

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
-from mlflow import MlflowClient
 
 from tests.conftest import ROOT
-from tests.k8s.conftest import eventually
+from tests.k8s.conftest import eventually, runs_of
 from tests.k8s.kube import Kube, KubectlFailed
 
 TRIALS = 32
@@ -60,7 +59,7 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     ray("rollout", "status", "deployment/mlflow", "--timeout=180s")
     assert ray.wait_for_job(job, 420) == "Complete", ray.said(job)
     with ray.forwarded("service/mlflow", 5000) as address:
-        trials = trials_of(address, job)
+        trials = runs_of(address, job, "trial")
         assert len(trials) == TRIALS
         assert {run.info.status for run in trials} <= {"FINISHED", "KILLED"}
         outcomes = Counter(run.data.tags["heldout.outcome"] for run in trials)
@@ -102,7 +101,7 @@ def test_trials_share_gpus_where_there_are_some(
         cpu="100m",
     )
     assert ray.wait_for_job(job, 240) == "Complete", ray.said(job)
-    trials = trials_of(mlflow_address, job)
+    trials = runs_of(mlflow_address, job, "trial")
     assert [run.info.status for run in trials] == ["FINISHED"] * 8
     pods = {run.data.tags["heldout.pod"] for run in trials}
     assert len(pods) == 2, "a worker has a GPU, and two trials at once"
@@ -116,15 +115,8 @@ def most_at_once(spans: list[tuple[int, int]]) -> int:
     return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
 
 
-def trials_of(address: str, job: str) -> list:
-    client = MlflowClient(address)
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    wanted = f"tags.\"heldout.job\" = '{job}' and tags.\"heldout.kind\" = 'trial'"
-    return list(client.search_runs(experiments, wanted))
-
-
 def ended(address: str, job: str) -> int:
-    return sum(run.info.status in ("FINISHED", "KILLED") for run in trials_of(address, job))
+    return sum(run.info.status in ("FINISHED", "KILLED") for run in runs_of(address, job, "trial"))
 
 
 def one_of(kube: Kube, name: str) -> str:

@@ -12,18 +12,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.k8s.conftest import eventually
+from tests.k8s.conftest import eventually, runs_of
 from tests.k8s.kube import JOB_LABEL, Kube
 
 Submit = Callable[..., str]
 FIT = ("model=mlp", "data=digits", "trainer.patience=null", "tracking.system_metrics_seconds=null")
 FIRST_STEP_SECONDS = 30.0
-
-
-def runs_of(address: str, job: str) -> list[Run]:
-    client = MlflowClient(address)
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    return list(client.search_runs(experiments, f"tags.\"heldout.job\" = '{job}' and tags.\"heldout.kind\" = 'run'"))
 
 
 def losses(address: str, run: Run) -> list[tuple[int, float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,17 +30,6 @@ SMALL = (
     "analysis.bootstrap_samples=100",
 )
 FOLDER = Path("studies/deep_vs_classical-digits-fast")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One working folder for all of them: to set up a database for each would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("studies"))
-        patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", PARENT_VARIABLE):
-            patch.delenv(name, raising=False)
-        yield Path.cwd()
 
 
 def config_of(*overrides: str) -> StudyRunConfig:

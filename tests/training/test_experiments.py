@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +31,6 @@ def combinations() -> list[ParameterSet]:
     # of 22 million weights
     slow = {"experiment=transfer_text": [pytest.mark.slow]}
     return [pytest.param(job, marks=slow.get(job[0], []), id=" ".join(job)) for job in found]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One working folder for all of them: to set up a database for each would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("experiments"))
-        patch.setenv("HELDOUT_CONF", str(CONF))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield Path.cwd()
 
 
 def stand_in(folder: Path, item: str) -> Path:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -17,11 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow.tracking import MlflowClient
 from PIL import Image
-from tests.conftest import ROOT
+from tests.conftest import ROOT, stage
 
 from heldout.analysis import Label, compare
 from heldout.config.analysis import AnalysisConfig
-from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.errors import ConfigError
 from heldout.config.stages import EvaluateConfig
 from heldout.explain.explain import explain
@@ -36,22 +34,6 @@ from heldout.training.train import train
 EXPERIMENT = ("experiment=gan_digits", "seeds=[0]", "tracking.system_metrics_seconds=null", "data.limit=400")
 SMALL = ("model.width=8", "model.latent=4", "trainer.max_epochs=3")
 FAMILIES = ("gan", "gaussian", "kernel_density", "independent_pixels")
-
-
-def stage(name: str, *overrides: str):
-    with hydra_session():
-        return to_stage(compose_stage(name, list(overrides)))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("generation"))
-        patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield Path.cwd()
-        # MLflow keeps it beyond the environment
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -12,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
-from tests.conftest import ROOT
+from tests.conftest import stage
 
 from heldout.analysis.compare import compare
 from heldout.config.analysis import AnalysisConfig
-from heldout.config.compose import compose_stage, hydra_session, load_model_config, to_stage
+from heldout.config.compose import load_model_config
 from heldout.config.errors import ConfigError
 from heldout.config.stages import EvaluateConfig
 from heldout.data.card import Card
@@ -43,25 +42,12 @@ QUICK = ("trainer.max_epochs=8", "trainer.batch_size=16", "tracking.system_metri
 SAMPLES = ("task.samples.count=2", "task.samples.max_tokens=6", "task.samples.prompt=one two")
 
 
-def stage(name: str, *overrides: str):
-    with hydra_session():
-        return to_stage(compose_stage(name, list(overrides)))
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(place: Path) -> Path:
     """A folder with texts that count on from anywhere, each of its own length."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("language"))
-        patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        counted = [
-            " ".join(WORDS[(at + step) % 7] for step in range(length)) for at in range(7) for length in range(3, 33)
-        ]
-        pd.DataFrame({"note": [f"n-{n}" for n in range(len(counted))], "text": counted}).to_csv(NOTES, index=False)
-        yield Path.cwd()
-        # MLflow keeps it beyond the environment
-        mlflow.set_tracking_uri(None)
+    counted = [" ".join(WORDS[(at + step) % 7] for step in range(length)) for at in range(7) for length in range(3, 33)]
+    pd.DataFrame({"note": [f"n-{n}" for n in range(len(counted))], "text": counted}).to_csv(NOTES, index=False)
+    return place
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -11,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
-from tests.conftest import ROOT
+from tests.conftest import stage
 
 from heldout.analysis.compare import Comparison, compare
 from heldout.analysis.translated import by_family
 from heldout.config.analysis import AnalysisConfig
-from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.errors import ConfigError
 from heldout.config.stages import EvaluateConfig
 from heldout.explain.explain import explain
@@ -50,27 +48,16 @@ QUICK = (
 FAMILIES = {"encoder_decoder": TINY, "translation_memory": (), "copy_source": ("tracking.models=false",)}
 
 
-def stage(name: str, *overrides: str):
-    with hydra_session():
-        return to_stage(compose_stage(name, list(overrides)))
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(place: Path) -> Path:
     """A folder with texts of three numbers each, English to French, word by word."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("translation"))
-        patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        drawn = [(one, other, last) for one in range(8) for other in range(8) for last in range(8)]
-        sides = [
-            [" ".join([begin, *(words[n] for n in numbers)]) for numbers in drawn]
-            for begin, words in (("count", NUMBERS), ("comptez", NOMBRES))
-        ]
-        pd.DataFrame({"source": sides[0], "translation": sides[1]}).to_csv(FILE, sep="\t", index=False)
-        yield Path.cwd()
-        # MLflow keeps it beyond the environment
-        mlflow.set_tracking_uri(None)
+    drawn = [(one, other, last) for one in range(8) for other in range(8) for last in range(8)]
+    sides = [
+        [" ".join([begin, *(words[n] for n in numbers)]) for numbers in drawn]
+        for begin, words in (("count", NUMBERS), ("comptez", NOMBRES))
+    ]
+    pd.DataFrame({"source": sides[0], "translation": sides[1]}).to_csv(FILE, sep="\t", index=False)
+    return place
 
 
 @pytest.fixture(scope="module")
