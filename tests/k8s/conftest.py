@@ -47,10 +47,9 @@ def kube() -> Iterator[Kube]:
         return
     if reason := needs.missing(CACHE):
         pytest.skip(reason)
-    node = Node(images.build(CACHE))
+    node = Node(images.build(CACHE), images.unpack(CACHE))
     try:
         node.up()
-        images.load(node, CACHE)
         with node.network():
             yield Kube(["--kubeconfig", str(node.kubeconfig)])
     finally:

@@ -6,9 +6,10 @@ import base64
 import contextlib
 import json
 import os
-import re
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 NAMESPACE = "heldout"
 JOB_LABEL = "batch.kubernetes.io/job-name"
+FORWARD_SECONDS = 60.0
 
 
 class KubectlFailed(Exception):
@@ -91,14 +93,36 @@ class Kube:
 
     @contextlib.contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[str]:
-        """The address of a port that kubectl forwards to a service or a pod."""
-        command = ["kubectl", *self._options, "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                line = process.stdout.readline()
-                found = re.search(r"127\.0\.0\.1:(\d+)", line)
-                assert found, line
-                yield f"http://127.0.0.1:{found[1]}"
-            finally:
-                process.terminate()
+        """The address of a port that kubectl forwards to a service or a pod, also to the next pod of a service."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            local = free.getsockname()[1]
+        command = ["kubectl", *self._options, "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+        done = threading.Event()
+        # in the network of the calling thread
+        thread = threading.Thread(target=_run_again_and_again, args=(command, done))
+        thread.start()
+        try:
+            end = time.monotonic() + FORWARD_SECONDS
+            while not _answers(local):
+                assert time.monotonic() < end, f"{target}: no port is forwarded"
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{local}"
+        finally:
+            done.set()
+            thread.join()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _run_again_and_again(command: Sequence[str], done: threading.Event) -> None:
+    # kubectl ends with the pod that it has found, and where a connection breaks
+    while not done.is_set():
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and not done.wait(0.1):
+                pass
+            process.terminate()
+        done.wait(1)

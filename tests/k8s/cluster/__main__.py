@@ -15,13 +15,16 @@ def main(command: str) -> int:
     if reason := needs.missing(CACHE):
         sys.stderr.write(f"{reason}\n")
         return 2
+    node = Node(binaries.folder(CACHE), CACHE / "containerd")
     if command == "down":
-        Node(binaries.build(CACHE)).down()
+        node.down()
         return 0
-    node = Node(images.build(CACHE))
+    images.build(CACHE)
     if command == "up":
+        images.unpack(CACHE)
         node.up()
-    images.load(node, CACHE)
+    else:
+        images.load(images.Images(CACHE), node.folder / "containerd", node.containerd)
     sys.stdout.write(
         f"nsenter --net=/run/netns/{node.folder.name} bash   # then\nexport KUBECONFIG={node.kubeconfig}\n"
     )

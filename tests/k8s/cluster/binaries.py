@@ -16,16 +16,21 @@ TOOLS = {
 }
 
 
+def folder(cache: Path) -> Path:
+    """Where the programs of the modules' versions are, once they are built."""
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("*/go.sum")))).hexdigest()[:12]
+    return cache / f"bin-{key}"
+
+
 def build(cache: Path) -> Path:
     """The folder of the programs; builds what is not there, which takes 6 to 12 minutes on two cores the first time."""
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("*/go.sum")))).hexdigest()[:12]
-    folder = cache / f"bin-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
+    programs = folder(cache)
+    programs.mkdir(parents=True, exist_ok=True)
     for name in KUBERNETES:
-        _build(folder / name, HERE / "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _version_flags())
+        _build(programs / name, HERE / "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _version_flags())
     for name, package in TOOLS.items():
-        _build(folder / name, HERE / "tools", package, "")
-    return folder
+        _build(programs / name, HERE / "tools", package, "")
+    return programs
 
 
 def _build(program: Path, module: Path, package: str, flags: str) -> None:

@@ -129,19 +129,25 @@ def _kubeconfig(folder: Path, token: str) -> str:
     )
 
 
-def _containerd(folder: Path) -> str:
+def containerd(root: Path, state: Path) -> str:
+    """Of a containerd that keeps images and what containers write in `root`, sockets in `state`, and runs no pods."""
     return f"""\
 version = 2
-root = "{folder}/containerd"
-state = "{folder}/run"
+root = "{root}"
+state = "{state}"
 oom_score = 0
 
 [grpc]
-address = "{folder}/run/containerd.sock"
+address = "{state}/containerd.sock"
 
 [plugins."io.containerd.internal.v1.opt"]
-path = "{folder}/opt"
+path = "{state}/opt"
+"""
 
+
+def _containerd(folder: Path) -> str:
+    return f"""\
+{containerd(folder / "containerd", folder / "run")}
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "heldout.local/pause:1"
 # machines without CAP_SYS_RESOURCE let no process lower its score

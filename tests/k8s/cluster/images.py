@@ -1,17 +1,23 @@
-"""The images of the tests, built here and moved into the node without a registry."""
+"""The images of the tests, built here and moved into the node without a registry.
+
+Buildah builds them; a containerd that runs nothing unpacks them in the cache, once, and layer by layer: of an image
+whose code has changed, only that layer is moved. A node begins with what is unpacked there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.k8s.cluster import binaries
+from tests.k8s.cluster import binaries, config
 from tests.k8s.cluster.binaries import HERE
-from tests.k8s.cluster.node import Node
 
 PROJECT = HERE.parents[2]
 HELDOUT, POSTGRES, S3 = "heldout.local/heldout:test", "heldout.local/postgres:15", "heldout.local/versitygw:1.8.0"
@@ -21,6 +27,8 @@ POSTGRES_PROGRAMS = "/usr/lib/postgresql/15/bin"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # what only people read
 UNUSED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
+BLOBS = Path("io.containerd.content.v1.content/blobs")
+START_SECONDS = 60.0
 
 
 class Images:
@@ -50,17 +58,30 @@ class Images:
         self._build_single(PAUSE, binaries / "pause", "/pause")
         self._build_single(S3, binaries / "versitygw", "/usr/local/bin/versitygw")
 
-    def load(self, node: Node, name: str) -> None:
-        """Moves an image into the node, through a pipe: an archive would take as much disk as the image."""
-        with tempfile.TemporaryDirectory() as folder:
-            pipe = Path(folder) / "image.tar"
-            os.mkfifo(pipe)
-            push = subprocess.Popen(
-                ["buildah", *self._options, "push", "--quiet", name, f"docker-archive:{pipe}:{name}"]
-            )
-            node.ctr("images", "import", str(pipe))
-            if push.wait() != 0:
-                raise RuntimeError(f"{name}: buildah push ended with exit code {push.returncode}")
+    def load(self, name: str, root: Path, socket: Path) -> None:
+        """Moves what is new of an image into the containerd behind a socket, whose data are in `root`."""
+        ctr = ("ctr", "-a", str(socket), "-n", "k8s.io", "images")
+        repository, tag = name.rsplit(":", 1)
+        with tempfile.TemporaryDirectory(dir=self._store.parent) as folder:
+            place = Path(folder)
+            if name not in _output(*ctr, "list", "--quiet").split():
+                # through a pipe: an archive would take as much disk as the image
+                pipe = place / "image.tar"
+                os.mkfifo(pipe)
+                push = ("buildah", *self._options, "push", "--quiet", name, f"docker-archive:{pipe}:{name}")
+                with subprocess.Popen(push) as pushed:
+                    _output(*ctr, "import", str(pipe))
+                if pushed.returncode != 0:
+                    raise RuntimeError(f"{name}: buildah push ended with exit code {pushed.returncode}")
+                return
+            # buildah writes no blob that is there, and containerd needs none that it has
+            shutil.copytree(root / BLOBS, place / "blobs", copy_function=os.link)
+            known = set(place.rglob("*"))
+            self._buildah("push", "--quiet", name, f"oci:{place}:{tag}")
+            new = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and path not in known]
+            archive = place / "new.tar"
+            _output("tar", "--create", "--file", str(archive), "--directory", folder, *new)
+            _output(*ctr, "import", "--base-name", repository, str(archive))
 
     def _build_base(self) -> None:
         """Debian with Python for the project's image, and PostgreSQL."""
@@ -128,11 +149,36 @@ def build(cache: Path) -> Path:
     return programs
 
 
-def load(node: Node, cache: Path) -> None:
-    """Moves all images into the node."""
-    images = Images(cache)
+def unpack(cache: Path) -> Path:
+    """Has all images unpacked; returns the folder, of which a node's containerd gets a copy."""
+    images, root = Images(cache), cache / "containerd"
+    with _containerd(root) as socket:
+        load(images, root, socket)
+    return root
+
+
+def load(images: Images, root: Path, socket: Path) -> None:
     for name in (PAUSE, POSTGRES, S3, HELDOUT):
-        images.load(node, name)
+        images.load(name, root, socket)
+
+
+@contextlib.contextmanager
+def _containerd(root: Path) -> Iterator[Path]:
+    """The socket of a containerd that keeps its data in `root` and runs no container."""
+    # its path may have 108 bytes
+    with tempfile.TemporaryDirectory(prefix="heldout-") as state:
+        socket, settings = Path(state) / "containerd.sock", Path(state) / "containerd.toml"
+        settings.write_text('disabled_plugins = ["io.containerd.grpc.v1.cri"]\n' + config.containerd(root, Path(state)))
+        with subprocess.Popen(["containerd", "--config", str(settings), "--log-level", "error"]) as process:
+            try:
+                end = time.monotonic() + START_SECONDS
+                while subprocess.run(["ctr", "-a", str(socket), "version"], capture_output=True).returncode != 0:
+                    if process.poll() is not None or time.monotonic() > end:
+                        raise RuntimeError(f"containerd does not start with {root}")
+                    time.sleep(0.2)
+                yield socket
+            finally:
+                process.terminate()
 
 
 def _mirror() -> str:

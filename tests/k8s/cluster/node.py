@@ -44,9 +44,10 @@ class CommandFailed(Exception):
 class Node:
     """The cluster whose state, logs and credentials are in `folder`."""
 
-    def __init__(self, binaries: Path, folder: Path = DEFAULT_FOLDER) -> None:
+    def __init__(self, binaries: Path, images: Path, folder: Path = DEFAULT_FOLDER) -> None:
+        """A node with the programs in one folder, which has the images that a containerd has unpacked in another."""
         self.folder = folder
-        self._binaries = binaries
+        self._binaries, self._images = binaries, images
         self._namespace = folder.name
 
     @property
@@ -69,6 +70,7 @@ class Node:
         for name in ("log", "pki", "cni", "volumes"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._keep_kernel_settings()
+        self._take_images()
         self._make_network()
         config.write(self.folder)
         self._start_processes()
@@ -231,6 +233,17 @@ class Node:
         points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for point in sorted((p for p in points if p.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "-l", point], check=False)
+
+    def _take_images(self) -> None:
+        """Links what is written once, layers and blobs, and copies what changes: containerd's own records."""
+        target = self.folder / "containerd"
+        # of another disk, all has to be copied
+        same = self._images.stat().st_dev == self.folder.stat().st_dev
+        _output("cp", "--archive", *(["--link"] if same else []), str(self._images), str(target))
+        for path in self._images.glob("*/*.db"):
+            copy = target / path.relative_to(self._images)
+            copy.unlink(missing_ok=True)
+            shutil.copy2(path, copy)
 
     def _keep_kernel_settings(self) -> None:
         values = _output("sysctl", "-n", *KERNEL_SETTINGS).split()
