@@ -10,8 +10,8 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from mlflow.entities import Run
 from tests.conftest import ROOT
 from tests.k8s.cluster import images, needs
 from tests.k8s.cluster.node import Node
-from tests.k8s.kube import Kube
+from tests.k8s.kills import kill_five_times
+from tests.k8s.kube import Kube, eventually
 
 CACHE = Path(os.environ.get("HELDOUT_K8S_CACHE") or Path.home() / ".cache/heldout-k8s")
 CONTEXT = os.environ.get("HELDOUT_KUBE_CONTEXT")
@@ -112,6 +113,19 @@ def submit(cluster: Kube) -> Callable[..., str]:
     return run
 
 
+@pytest.fixture(scope="session")
+def disturbed(cluster: Kube, submit: Callable[..., str]) -> Iterator[Future[tuple[str, str]]]:
+    """What `kill_five_times` returns, which mostly waits: it goes on beside other tests."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(kill_five_times, cluster, submit)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_with_what_takes_longest(request: pytest.FixtureRequest) -> None:
+    if any("disturbed" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("disturbed")
+
+
 @pytest.fixture
 def gpus(cluster: Kube) -> Iterator[Callable[[int], None]]:
     """Has the first node say that it has so many GPUs; nothing can be computed on them."""
@@ -139,10 +153,7 @@ def runs_of(address: str, job: str, kind: str = "run") -> list[Run]:
     return list(client.search_runs(experiments, wanted))
 
 
-def eventually(check: Callable[[], object], seconds: float = 60.0, pause: float = 0.5) -> object:
-    """The first true value of `check`; fails when there is none in time."""
-    end = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(pause)
-    return value
+def losses(address: str, run: Run) -> list[tuple[int, float]]:
+    """The loss on train of every epoch."""
+    history = MlflowClient(address).get_metric_history(run.info.run_id, "train/loss")
+    return [(metric.step, metric.value) for metric in history]

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +103,20 @@ class Kube:
         thread = threading.Thread(target=_run_again_and_again, args=(command, done))
         thread.start()
         try:
-            end = time.monotonic() + FORWARD_SECONDS
-            while not _answers(local):
-                assert time.monotonic() < end, f"{target}: no port is forwarded"
-                time.sleep(0.1)
+            eventually(lambda: _answers(local), FORWARD_SECONDS, 0.1)
             yield f"http://127.0.0.1:{local}"
         finally:
             done.set()
             thread.join()
+
+
+def eventually(check: Callable[[], object], seconds: float = 60.0, pause: float = 0.5) -> object:
+    """The first true value of `check`; fails when there is none in time."""
+    end = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(pause)
+    return value
 
 
 def _answers(port: int) -> bool:

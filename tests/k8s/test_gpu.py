@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.k8s.conftest import eventually
-from tests.k8s.kube import Kube
+from tests.k8s.kube import Kube, eventually
 
 FIT = ("model=mlp", "data=digits", "trainer.max_epochs=5", "trainer.accelerator=cpu")
 

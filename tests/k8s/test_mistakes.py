@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.conftest import Edit, eventually
-from tests.k8s.kube import JOB_LABEL, Kube, KubectlFailed
+from tests.k8s.conftest import Edit
+from tests.k8s.kube import JOB_LABEL, Kube, KubectlFailed, eventually
 from tests.manifests.kustomize import built, of_kind, pod_templates
 
 Submit = Callable[..., str]
