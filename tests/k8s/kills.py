@@ -9,17 +9,19 @@ from tests.k8s.kube import JOB_LABEL, Kube, eventually
 FIT = (
     "model=mlp",
     "data=digits",
-    "name=killed",
     "trainer.patience=null",
     "trainer.max_epochs=150",
     "trainer.batch_size=8",
     "tracking.system_metrics_seconds=null",
 )
+# goes on where it was, under its name
+KILLED = (*FIT, "name=killed")
 
 
 def kill_five_times(cluster: Kube, submit: Callable[..., str]) -> tuple[str, str]:
     """The names of a Job that was left alone and of one, with the same training, whose pods ended five times."""
-    alone, job = (submit("train", name, *FIT, cpu="300m") for name in ("whole", "killed"))
+    alone = submit("train", "whole", *FIT, cpu="300m")
+    job = submit("train", "killed", *KILLED, cpu="300m")
     for kill in (lost, None, drained, None, out_of_memory):
         pod = str(eventually(lambda job=job: _running(cluster, job), 120))
         eventually(lambda pod=pod: "epoch" in cluster.log(pod), 120, 0.2)
@@ -28,7 +30,7 @@ def kill_five_times(cluster: Kube, submit: Callable[..., str]) -> tuple[str, str
             kill(cluster, pod)
         else:
             cluster("delete", "job", job)
-            job = submit("train", "killed", *FIT, cpu="300m")
+            job = submit("train", "killed", *KILLED, cpu="300m")
     return alone, job
 
 

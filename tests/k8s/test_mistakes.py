@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -90,16 +91,18 @@ def begun(cluster: Kube, submit: Submit) -> Iterator[dict[str, str]]:
     def fit(what: str, *arguments: str, edit: Edit | None = None, kind: str = "train") -> str:
         return submit(kind, what, *FIT, *arguments, cpu="100m", edit=edit)
 
-    jobs = {
-        "gpu": fit("gpu", edit=gives_up_soon, kind="train-gpu"),
-        "secret": fit("no-secret", edit=secret_is("absent")),
-        "image": fit("no-image", edit=image_is_absent),
-        "elsewhere": fit("elsewhere", edit=volume_is_elsewhere),
-        "login": fit("wrong-login", edit=secret_is("wrong-login")),
-        "full": fit("full", edit=volume_is_small),
-        "memory": fit("no-memory", edit=memory_is_short),
-        "away": fit("away", "tracking.uri=http://nowhere:5000", "tracking.start_seconds=5"),
-    }
+    with ThreadPoolExecutor(2) as threads:
+        begun = {
+            "gpu": threads.submit(fit, "gpu", edit=gives_up_soon, kind="train-gpu"),
+            "secret": threads.submit(fit, "no-secret", edit=secret_is("absent")),
+            "image": threads.submit(fit, "no-image", edit=image_is_absent),
+            "elsewhere": threads.submit(fit, "elsewhere", edit=volume_is_elsewhere),
+            "login": threads.submit(fit, "wrong-login", edit=secret_is("wrong-login")),
+            "full": threads.submit(fit, "full", edit=volume_is_small),
+            "memory": threads.submit(fit, "no-memory", edit=memory_is_short),
+            "away": threads.submit(fit, "away", "tracking.uri=http://nowhere:5000", "tracking.start_seconds=5"),
+        }
+        jobs = {what: job.result() for what, job in begun.items()}
     yield jobs
     cluster("delete", "job", *jobs.values())
     cluster("delete", "-f", "-", stdin=ELSEWHERE)
