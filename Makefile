@@ -17,7 +17,7 @@ repro: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# sweeps whose processes are killed at some moment, and go on
+# trainings, pipelines and sweeps whose processes are killed at some moment, and go on
 test-kills: $(READY)
 	$(BIN)/python -m pytest -m kills --numprocesses 2 --dist loadfile
 

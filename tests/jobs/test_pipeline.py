@@ -82,6 +82,7 @@ def cluster(tmp_path: Path) -> Cluster:
     return Cluster(tmp_path)
 
 
+@pytest.mark.kills
 def test_it_goes_on_after_a_signal_and_on_a_new_volume(cluster: Cluster) -> None:
     cluster.second(f"touch waits; exec {sys.executable} -c 'import time; time.sleep(60)'\n")
     process = cluster.start("one")

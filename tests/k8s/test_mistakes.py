@@ -89,7 +89,8 @@ def begun(cluster: Kube, submit: Submit) -> Iterator[dict[str, str]]:
     cluster("create", "secret", "generic", "wrong-login", *wrong)
 
     def fit(what: str, *arguments: str, edit: Edit | None = None, kind: str = "train") -> str:
-        return submit(kind, what, *FIT, *arguments, cpu="100m", edit=edit)
+        # of two trainings that are the same, one waits for the other
+        return submit(kind, what, *FIT, f"name={what}", *arguments, cpu="100m", edit=edit)
 
     with ThreadPoolExecutor(2) as threads:
         begun = {

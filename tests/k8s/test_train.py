@@ -1,34 +1,53 @@
-"""Trainings launched with kubectl, and left alone."""
+"""Trainings launched with kubectl and left alone, and what is made of them."""
 
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from mlflow.artifacts import download_artifacts
 
 from tests.k8s.conftest import losses, runs_of
 from tests.k8s.kube import Kube
 
 Submit = Callable[..., str]
-FIT = ("model=mlp", "data=digits", "trainer.patience=null", "tracking.system_metrics_seconds=null")
+EPOCHS = 10
+FIT = (
+    "model=mlp",
+    "data=digits",
+    f"trainer.max_epochs={EPOCHS}",
+    "trainer.patience=null",
+    "tracking.system_metrics_seconds=null",
+)
 FIRST_STEP_SECONDS = 30.0
 
 
-def test_a_job_ends_as_a_run_that_names_it(cluster: Kube, mlflow_address: str, submit: Submit) -> None:
-    job = submit("train", "alone", *FIT, "trainer.max_epochs=5")
+@pytest.fixture(scope="module")
+def alone(cluster: Kube, submit: Submit) -> str:
+    """A Job that has ended well."""
+    job = submit("train", "alone", *FIT)
     assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
-    [run] = runs_of(mlflow_address, job)
+    return job
+
+
+def test_a_job_ends_as_a_run_that_names_it(cluster: Kube, mlflow_address: str, alone: str) -> None:
+    [run] = runs_of(mlflow_address, alone)
     assert run.info.status == "FINISHED"
-    [pod] = cluster.pods_of(job)
+    [pod] = cluster.pods_of(alone)
     assert run.data.tags["heldout.pod"] == pod["metadata"]["name"]
     assert (
         run.data.tags["git.commit"]
         == cluster("exec", "deployment/mlflow", "--", "printenv", "HELDOUT_GIT_COMMIT").strip()
     )
     assert run.data.tags["mlflow.parentRunId"] in cluster.last_word(pod)
-    lines = [line for line in cluster.said(job).splitlines() if "epoch" in line]
-    assert len(lines) == 5, "one line an epoch"
+    lines = [line for line in cluster.said(alone).splitlines() if "epoch" in line]
+    assert len(lines) == EPOCHS, "one line an epoch"
     seconds = _first_epoch(pod, lines[0])
     assert seconds <= FIRST_STEP_SECONDS
 
@@ -42,14 +61,33 @@ def test_a_mistake_ends_the_job_at_once(cluster: Kube, submit: Submit) -> None:
     assert "data.path=mine.csv: there is no such file" in cluster.last_word(pod)
 
 
-def test_over_two_pods_it_gives_the_metrics_of_one(cluster: Kube, mlflow_address: str, submit: Submit) -> None:
-    fit = (*FIT, "trainer.max_epochs=10")
-    two, one = submit("ddp", "two", *fit, "name=two", cpu="300m"), submit("train", "one", *fit, "name=one", cpu="300m")
-    for job in (two, one):
-        assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
-    assert len(cluster.pods_of(two)) == 2
-    [alone], [shared] = runs_of(mlflow_address, one), runs_of(mlflow_address, two)
-    expected, found = losses(mlflow_address, alone), losses(mlflow_address, shared)
+def test_what_was_trained_in_one_pod_predicts_in_another(
+    cluster: Kube, mlflow_address: str, submit: Submit, alone: str
+) -> None:
+    [run] = runs_of(mlflow_address, alone)
+    job = submit("predict", "predicted", f"run={run.info.run_id}")
+    assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
+    [predicted] = runs_of(mlflow_address, job, "prediction")
+    with tempfile.TemporaryDirectory() as folder:
+        path = download_artifacts(
+            run_id=predicted.info.run_id,
+            artifact_path="predictions.parquet",
+            dst_path=folder,
+            tracking_uri=mlflow_address,
+        )
+        table = pq.read_table(Path(path))
+    assert {"id", "prediction", "probability.0"} <= set(table.column_names)
+    assert table.num_rows > 100
+
+
+def test_over_two_pods_it_gives_the_metrics_of_one(
+    cluster: Kube, mlflow_address: str, submit: Submit, alone: str
+) -> None:
+    job = submit("ddp", "two", *FIT, "name=two", cpu="300m")
+    assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
+    assert len(cluster.pods_of(job)) == 2
+    [one], [shared] = runs_of(mlflow_address, alone), runs_of(mlflow_address, job)
+    expected, found = losses(mlflow_address, one), losses(mlflow_address, shared)
     assert [step for step, _ in found] == [step for step, _ in expected]
     assert all(math.isclose(a[1], b[1], rel_tol=1e-3) for a, b in zip(expected, found, strict=True))
 

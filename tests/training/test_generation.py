@@ -141,6 +141,7 @@ def test_what_does_not_go_together_is_one_message(place: Path, overrides: list[s
         stage("train", *EXPERIMENT, *overrides)
 
 
+@pytest.mark.kills
 def test_a_killed_gan_goes_on_as_the_same_run(workplace: Path, warm_process: dict[str, str]) -> None:
     """Weights, their average, the optimizer and randomness: as if it had never been interrupted."""
     command = [sys.executable, str(ROOT / "pipelines" / "train.py"), "hydra.mode=RUN", *EXPERIMENT, *SMALL]

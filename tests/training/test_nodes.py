@@ -68,6 +68,7 @@ def losses(record: Record) -> list[float]:
     return [float(value) for value in record.history["loss"]]
 
 
+@pytest.mark.kills
 def test_two_nodes_one_lost_on_the_way_give_the_metrics_of_one_and_the_first_alone_tracks(
     train_config: Compose, workplace: Path, second: Second
 ) -> None:

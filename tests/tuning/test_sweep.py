@@ -105,6 +105,7 @@ def test_the_best_are_fitted_again_and_the_winner_alone_sees_the_test_set(sweep:
     assert nested == {by_trial[trial] for trial in best_two}
 
 
+@pytest.mark.slow
 def test_pruned_failed_and_finished_trials_are_told_apart(sweep: Sweep) -> None:
     diverging = "model.learning_rate=0.01,0.003,0.001,0.0001,1e30"
     arguments = ("sweep.searcher.name=grid", "sweep.scheduler.grace_epochs=1", "sweep.scheduler.reduction_factor=2")

@@ -83,6 +83,7 @@ class Breaking(SweepCallback):
         Path("interrupted").touch()
 
 
+@pytest.mark.slow
 def test_callback_that_fails_ends_the_sweep(multirun: Multirun) -> None:
     target = f"hydra.sweeper.callbacks.one._target_={Breaking.__module__}.Breaking"
     with pytest.raises(RuntimeError, match="no room for trial"):

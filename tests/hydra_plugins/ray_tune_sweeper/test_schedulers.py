@@ -62,7 +62,7 @@ def test_runs_to_the_end(multirun: Multirun, name: str) -> None:
     assert not (sweep.directory / ".sweep" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("name", ["pbt", "pb2"])
+@pytest.mark.parametrize("name", ["pbt", pytest.param("pb2", marks=pytest.mark.slow)])
 def test_population_goes_on_from_its_best(multirun: Multirun, name: str) -> None:
     sweep = multirun(tasks.counting, *POPULATION, f"hydra.sweeper.scheduler.name={name}")
     assert [trial.status for trial in sweep.trials] == [Status.finished] * 4
