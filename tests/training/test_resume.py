@@ -54,7 +54,9 @@ def wait_for_checkpoint(process: subprocess.Popen[str], seed: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("number", "seed"), [(signal.SIGKILL, 0), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "seed"), [pytest.param(signal.SIGKILL, 0, marks=pytest.mark.kills), (signal.SIGTERM, 1)]
+)
 def test_a_killed_training_goes_on_as_the_same_run(start: Start, number: int, seed: int) -> None:
     process = start("out")
     wait_for_checkpoint(process, seed)
