@@ -152,14 +152,15 @@ def test_ray_killed(start: Start) -> None:
 @pytest.mark.kills
 def test_signals_stop_all(start: Start) -> None:
     told = "+hydra.sweeper.callbacks.told._target_=tests.hydra_plugins.ray_tune_sweeper.tasks.Told"
-    for number, code in ((signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)):
+    # Python ends itself by SIGINT, or with 130 where the signal reaches a thread of Ray's that is slower than its exit
+    for number, codes in ((signal.SIGINT, (-signal.SIGINT, 130)), (signal.SIGTERM, (143,))):
         until = _lines() + 20
         process = start(*OVERRIDES, told)
         _wait_for(lambda until=until: _lines() >= until, process)  # type: ignore[misc]
         family = psutil.Process(process.pid).children(recursive=True)
         os.kill(process.pid, number)
         output, _ = process.communicate(timeout=60)
-        assert process.returncode == code, output
+        assert process.returncode in codes, output
         _, alive = psutil.wait_procs(family, timeout=10)
         assert not alive
         assert Path("told").read_text() == "interrupted"
