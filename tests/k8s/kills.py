@@ -10,7 +10,7 @@ FIT = (
     "model=mlp",
     "data=digits",
     "trainer.patience=null",
-    "trainer.max_epochs=100",
+    "trainer.max_epochs=150",
     "trainer.batch_size=8",
     "tracking.system_metrics_seconds=null",
 )
@@ -22,7 +22,7 @@ def kill_five_times(cluster: Kube, submit: Callable[..., str]) -> tuple[str, str
     """The names of a Job that was left alone and of one, with the same training, whose pods ended five times."""
     alone = submit("train", "whole", *FIT, cpu="300m")
     job = submit("train", "killed", *KILLED, cpu="300m")
-    for kill in (lost, None, drained, None, out_of_memory):
+    for kill in (lost, drained, None, out_of_memory, deleted):
         pod = str(eventually(lambda job=job: _running(cluster, job), 120))
         eventually(lambda pod=pod: "epoch" in cluster.log(pod), 120, 0.2)
         if kill is not None:
@@ -37,6 +37,11 @@ def kill_five_times(cluster: Kube, submit: Callable[..., str]) -> tuple[str, str
 def lost(cluster: Kube, pod: str) -> None:
     """At once, as when a node is lost."""
     cluster("delete", "pod", pod, "--grace-period=0", "--force")
+
+
+def deleted(cluster: Kube, pod: str) -> None:
+    """With the time to write a checkpoint."""
+    cluster("delete", "pod", pod)
 
 
 def drained(cluster: Kube, pod: str) -> None:

@@ -93,13 +93,13 @@ def test_trials_share_gpus_where_there_are_some(
     ray("apply", "-k", str(ROOT / "k8s/overlays/test-ray-gpu"))
     ray("rollout", "status", "deployment/ray-worker", "--timeout=240s")
     job = submit(
-        *("sweep", "halves", "-m", *tune, "sweep.trials=4", "trainer.max_epochs=60", "trainer.patience=null"),
+        *("sweep", "halves", "-m", *tune, "sweep.trials=8", "trainer.max_epochs=40", "trainer.patience=null"),
         *("sweep.scheduler.name=fifo", f"sweep.name=halves-{secrets.token_hex(2)}"),
         cpu="100m",
     )
     assert ray.wait_for_job(job, 240) == "Complete", ray.said(job)
     trials = runs_of(mlflow_address, job, "trial")
-    assert [run.info.status for run in trials] == ["FINISHED"] * 4
+    assert [run.info.status for run in trials] == ["FINISHED"] * 8
     pods = {run.data.tags["heldout.pod"] for run in trials}
     assert len(pods) == 2, "a worker has a GPU, and two trials at once"
     spans = {
