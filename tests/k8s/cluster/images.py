@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,27 +61,32 @@ class Images:
     def load(self, name: str, root: Path, socket: Path) -> None:
         """Moves what is new of an image into the containerd behind a socket, whose data are in `root`."""
         ctr = ("ctr", "-a", str(socket), "-n", "k8s.io", "images")
-        repository, tag = name.rsplit(":", 1)
         with tempfile.TemporaryDirectory(dir=self._store.parent) as folder:
-            place = Path(folder)
-            if name not in _output(*ctr, "list", "--quiet").split():
-                # through a pipe: an archive would take as much disk as the image
-                pipe = place / "image.tar"
-                os.mkfifo(pipe)
-                push = ("buildah", *self._options, "push", "--quiet", name, f"docker-archive:{pipe}:{name}")
-                with subprocess.Popen(push) as pushed:
-                    _output(*ctr, "import", str(pipe))
-                if pushed.returncode != 0:
-                    raise RuntimeError(f"{name}: buildah push ended with exit code {pushed.returncode}")
-                return
-            # buildah writes no blob that is there, and containerd needs none that it has
-            shutil.copytree(root / BLOBS, place / "blobs", copy_function=os.link)
-            known = set(place.rglob("*"))
-            self._buildah("push", "--quiet", name, f"oci:{place}:{tag}")
-            new = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and path not in known]
-            archive = place / "new.tar"
-            _output("tar", "--create", "--file", str(archive), "--directory", folder, *new)
-            _output(*ctr, "import", "--base-name", repository, str(archive))
+            if name in _output(*ctr, "list", "--quiet").split():
+                self._load_what_is_new(name, root / BLOBS, ctr, Path(folder))
+            else:
+                self._load_whole(name, ctr, Path(folder))
+
+    def _load_whole(self, name: str, ctr: Sequence[str], place: Path) -> None:
+        # through a pipe: an archive would take as much disk as the image
+        pipe = place / "image.tar"
+        os.mkfifo(pipe)
+        push = ("buildah", *self._options, "push", "--quiet", name, f"docker-archive:{pipe}:{name}")
+        with subprocess.Popen(push) as pushed:
+            _output(*ctr, "import", str(pipe))
+        if pushed.returncode != 0:
+            raise RuntimeError(f"{name}: buildah push ended with exit code {pushed.returncode}")
+
+    def _load_what_is_new(self, name: str, blobs: Path, ctr: Sequence[str], place: Path) -> None:
+        repository, tag = name.rsplit(":", 1)
+        # buildah writes no blob that is there, and containerd needs none that it has
+        shutil.copytree(blobs, place / "blobs", copy_function=os.link)
+        known = set(place.rglob("*"))
+        self._buildah("push", "--quiet", name, f"oci:{place}:{tag}")
+        new = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and path not in known]
+        archive = place / "new.tar"
+        _output("tar", "--create", "--file", str(archive), "--directory", str(place), *new)
+        _output(*ctr, "import", "--base-name", repository, str(archive))
 
     def _build_base(self) -> None:
         """Debian with Python for the project's image, and PostgreSQL."""
