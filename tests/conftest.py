@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ def stage(name: str, *overrides: str) -> Any:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder with the project's conf/: state, prepared data and mlflow.db land there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
+    yield tmp_path
+    _forget_store()
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +44,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in VARIABLES:
             patch.delenv(name, raising=False)
         yield Path.cwd()
-        # MLflow keeps it beyond the environment; imported late, as most tests need none of it
-        import mlflow
+        _forget_store()
 
-        mlflow.set_tracking_uri(None)
+
+def _forget_store() -> None:
+    """MLflow keeps a store that was set beyond the environment, for the tests that follow."""
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")
