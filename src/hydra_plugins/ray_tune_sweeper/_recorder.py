@@ -17,7 +17,7 @@ from hydra_plugins.ray_tune_sweeper._schedulers import OBJECTIVE, STEP
 from hydra_plugins.ray_tune_sweeper._searchers import Sampler
 from hydra_plugins.ray_tune_sweeper._storage import fetch_folder
 from hydra_plugins.ray_tune_sweeper._sweep import Sweep
-from hydra_plugins.ray_tune_sweeper._trainable import ERROR, METRICS, OUTCOME, VERDICT, over_time
+from hydra_plugins.ray_tune_sweeper._trainable import ERROR, LIMIT_GRACE, METRICS, OUTCOME, VERDICT, over_time
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +169,9 @@ class Recorder:
         )
 
     def _is_over_time(self, job: int) -> bool:
+        # a worker ends its process for that no sooner: a death before is of another kind, however late it is noticed
         limit, began = self._sweep.settings.trial_seconds, self._began.get(job)
-        return limit is not None and began is not None and time.monotonic() - began >= limit
+        return limit is not None and began is not None and time.monotonic() - began >= limit + LIMIT_GRACE
 
     def checkpointed(self, job: int, checkpoint: Any) -> None:
         # the folder of a trial, this or another, and that of its checkpoint

@@ -30,15 +30,15 @@ HOW = {
     "kill": (Status.failed, "its worker died"),
     "segfault": (Status.failed, "its worker died"),
     "other_died": (Status.failed, "worker 2 is gone"),
-    "hang": (Status.failed, "it took longer than hydra.sweeper.trial_seconds=2"),
-    "hang_in_c": (Status.failed, "it took longer than hydra.sweeper.trial_seconds=2"),
+    "hang": (Status.failed, "it took longer than hydra.sweeper.trial_seconds=5"),
+    "hang_in_c": (Status.failed, "it took longer than hydra.sweeper.trial_seconds=5"),
 }
 
 
 @pytest.mark.kills
 def test_every_way_to_fail(multirun: Multirun, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = multirun(
-        tasks.failing, f"how={','.join(HOW)}", GRID, "hydra.sweeper.trial_seconds=2", "hydra.sweeper.restarts=1"
+        tasks.failing, f"how={','.join(HOW)}", GRID, "hydra.sweeper.trial_seconds=5", "hydra.sweeper.restarts=1"
     )
     assert [trial.params["how"] for trial in sweep.trials] == list(HOW)
     for trial, (status, error) in zip(sweep.trials, HOW.values(), strict=True):
