@@ -48,7 +48,7 @@ def kube() -> Iterator[Kube]:
         return
     if reason := needs.missing(CACHE):
         pytest.skip(reason)
-    node = Node(images.build(CACHE), images.unpack(CACHE))
+    node = Node(*images.build(CACHE))
     try:
         node.up()
         with node.network():
@@ -71,7 +71,7 @@ def cluster(kube: Kube) -> Kube:
     return kube
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mlflow_address(cluster: Kube) -> Iterator[str]:
     """The address of the server behind a forwarded port, with the login of jobs in this process's environment."""
     port = 5000

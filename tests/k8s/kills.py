@@ -10,7 +10,7 @@ FIT = (
     "model=mlp",
     "data=digits",
     "trainer.patience=null",
-    "trainer.max_epochs=150",
+    "trainer.max_epochs=100",
     "trainer.batch_size=8",
     "tracking.system_metrics_seconds=null",
 )

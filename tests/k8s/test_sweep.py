@@ -22,6 +22,12 @@ TUNE = (
 )
 FIT = ("data=digits", "model=mlp", "trainer.max_epochs=40", "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))")
 AWAY_SECONDS = 60
+HALF_A_GPU = (
+    *("hydra/sweeper=ray_tune", "cluster=kubernetes"),
+    *("sweep.resources.gpus=0.5", "sweep.resources.cpus=0.25", "sweep.refit.top=0"),
+    *("data=digits", "model=mlp", "trainer.accelerator=cpu"),
+    "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +52,20 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     name = f"search-{secrets.token_hex(2)}"
     job = submit("sweep", "search", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
     eventually(lambda: "[HYDRA] run " in ray.said(job), 120)
-    again = submit("sweep", "again", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
-    assert ray.wait_for_job(again, 120) == "Failed", "two sweeps of one name at once"
-    [pod] = ray.pods_of(again)
-    assert f"sweep '{name}'" in ray.last_word(pod)
     ray("delete", "pod", one_of(ray, "ray-worker"), "--grace-period=0", "--force")
     more_end(mlflow_address, job)
     ray("delete", "pod", one_of(ray, "ray-head"), "--grace-period=0", "--force")
     more_end(mlflow_address, job)
     ray("scale", "deployment/mlflow", "--replicas=0")
     ray("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=mlflow", "--timeout=90s")
-    time.sleep(AWAY_SECONDS)
+    back = time.monotonic() + AWAY_SECONDS
+    # not for the server that is away, which no trial can do without to begin: the sweep has not ended meanwhile
+    again = submit("sweep", "again", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
+    is_refused_for_want_of_gpus(ray, submit)
+    assert ray.wait_for_job(again, AWAY_SECONDS) == "Failed", "two sweeps of one name at once"
+    [pod] = ray.pods_of(again)
+    assert f"sweep '{name}'" in ray.last_word(pod)
+    time.sleep(max(0.0, back - time.monotonic()))
     ray("scale", "deployment/mlflow", "--replicas=1")
     ray("rollout", "status", "deployment/mlflow", "--timeout=180s")
     assert ray.wait_for_job(job, 420) == "Complete", ray.said(job)
@@ -71,33 +80,16 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
 def test_trials_share_gpus_where_there_are_some(
     ray: Kube, gpus: Callable[[int], None], submit: Callable[..., str], mlflow_address: str
 ) -> None:
-    arguments = (
-        "data=digits",
-        "model=mlp",
-        "trainer.accelerator=cpu",
-        "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))",
-    )
-    share = ("sweep.resources.gpus=0.5", "sweep.resources.cpus=0.25", "sweep.refit.top=0")
-    tune = ("hydra/sweeper=ray_tune", "cluster=kubernetes", *share, *arguments)
-    none = submit(
-        "sweep", "none", "-m", *tune, "sweep.trials=2", "cluster.wait_seconds=5", "sweep.name=none", cpu="100m"
-    )
-    # takes effect with the workers below
     gpus(2)
-    assert ray.wait_for_job(none, 120) == "Failed"
-    [pod] = ray.pods_of(none)
-    assert "resources.gpus=0.5: the Ray cluster has" in ray.last_word(pod)
-    assert "none has more than 0 GPUs after 5 seconds" in ray.last_word(pod)
-
     ray("delete", "deployment", "ray-worker")
     ray("apply", "-k", str(ROOT / "k8s/overlays/test-ray-gpu"))
-    ray("rollout", "status", "deployment/ray-worker", "--timeout=240s")
+    # while the workers come, as it would for a pool of nodes that grows
     job = submit(
-        *("sweep", "halves", "-m", *tune, "sweep.trials=8", "trainer.max_epochs=40", "trainer.patience=null"),
-        *("sweep.scheduler.name=fifo", f"sweep.name=halves-{secrets.token_hex(2)}"),
+        *("sweep", "halves", "-m", *HALF_A_GPU, "sweep.trials=8", "trainer.max_epochs=40", "trainer.patience=null"),
+        *("sweep.scheduler.name=fifo", f"sweep.name=halves-{secrets.token_hex(2)}", "cluster.wait_seconds=240"),
         cpu="100m",
     )
-    assert ray.wait_for_job(job, 240) == "Complete", ray.said(job)
+    assert ray.wait_for_job(job, 300) == "Complete", ray.said(job)
     trials = runs_of(mlflow_address, job, "trial")
     assert [run.info.status for run in trials] == ["FINISHED"] * 8
     pods = {run.data.tags["heldout.pod"] for run in trials}
@@ -106,6 +98,15 @@ def test_trials_share_gpus_where_there_are_some(
         pod: [(r.info.start_time, r.info.end_time) for r in trials if r.data.tags["heldout.pod"] == pod] for pod in pods
     }
     assert {most_at_once(times) for times in spans.values()} == {2}
+
+
+def is_refused_for_want_of_gpus(ray: Kube, submit: Callable[..., str]) -> None:
+    arguments = ("-m", *HALF_A_GPU, "sweep.trials=2", "cluster.wait_seconds=5", "sweep.name=none")
+    job = submit("sweep", "none", *arguments, cpu="100m")
+    assert ray.wait_for_job(job, AWAY_SECONDS) == "Failed"
+    [pod] = ray.pods_of(job)
+    assert "resources.gpus=0.5: the Ray cluster has" in ray.last_word(pod)
+    assert "none has more than 0 GPUs after 5 seconds" in ray.last_word(pod)
 
 
 def most_at_once(spans: list[tuple[int, int]]) -> int:

@@ -36,6 +36,19 @@ def alone(cluster: Kube, submit: Submit) -> str:
     return job
 
 
+@pytest.fixture(scope="module")
+def others(cluster: Kube, mlflow_address: str, submit: Submit, alone: str) -> dict[str, str]:
+    """The names of Jobs that run at the same time, by what they are."""
+    [run] = runs_of(mlflow_address, alone)
+    # a mistake of the kind that only the pod can see: the file is not on the volume
+    table = ("data=table", "data.name=mine", "data.path=mine.csv", "data.target=y")
+    return {
+        "mistaken": submit("train", "mistaken", *table, "model=mlp", cpu="300m"),
+        "predicted": submit("predict", "predicted", f"run={run.info.run_id}", cpu="300m"),
+        "two": submit("ddp", "two", *FIT, "name=two", cpu="300m"),
+    }
+
+
 def test_a_job_ends_as_a_run_that_names_it(cluster: Kube, mlflow_address: str, alone: str) -> None:
     [run] = runs_of(mlflow_address, alone)
     assert run.info.status == "FINISHED"
@@ -52,20 +65,17 @@ def test_a_job_ends_as_a_run_that_names_it(cluster: Kube, mlflow_address: str, a
     assert seconds <= FIRST_STEP_SECONDS
 
 
-def test_a_mistake_ends_the_job_at_once(cluster: Kube, submit: Submit) -> None:
-    # of the kind that only the pod can see: the file is not on the volume
-    table = ("data=table", "data.name=mine", "data.path=mine.csv", "data.target=y")
-    job = submit("train", "mistaken", *table, "model=mlp")
+def test_a_mistake_ends_the_job_at_once(cluster: Kube, others: dict[str, str]) -> None:
+    job = others["mistaken"]
     assert cluster.wait_for_job(job, 120) == "Failed"
     [pod] = cluster.pods_of(job)
     assert "data.path=mine.csv: there is no such file" in cluster.last_word(pod)
 
 
 def test_what_was_trained_in_one_pod_predicts_in_another(
-    cluster: Kube, mlflow_address: str, submit: Submit, alone: str
+    cluster: Kube, mlflow_address: str, others: dict[str, str]
 ) -> None:
-    [run] = runs_of(mlflow_address, alone)
-    job = submit("predict", "predicted", f"run={run.info.run_id}")
+    job = others["predicted"]
     assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
     [predicted] = runs_of(mlflow_address, job, "prediction")
     with tempfile.TemporaryDirectory() as folder:
@@ -81,9 +91,9 @@ def test_what_was_trained_in_one_pod_predicts_in_another(
 
 
 def test_over_two_pods_it_gives_the_metrics_of_one(
-    cluster: Kube, mlflow_address: str, submit: Submit, alone: str
+    cluster: Kube, mlflow_address: str, alone: str, others: dict[str, str]
 ) -> None:
-    job = submit("ddp", "two", *FIT, "name=two", cpu="300m")
+    job = others["two"]
     assert cluster.wait_for_job(job) == "Complete", cluster.said(job)
     assert len(cluster.pods_of(job)) == 2
     [one], [shared] = runs_of(mlflow_address, alone), runs_of(mlflow_address, job)

@@ -21,10 +21,9 @@ def main(command: str) -> int:
         return 0
     images.build(CACHE)
     if command == "up":
-        images.unpack(CACHE)
         node.up()
     else:
-        images.load(images.Images(CACHE), node.folder / "containerd", node.containerd)
+        images.Images(CACHE).load(images.SYSTEMS, node.folder / "containerd", node.containerd)
     sys.stdout.write(
         f"nsenter --net=/run/netns/{node.folder.name} bash   # then\nexport KUBECONFIG={node.kubeconfig}\n"
     )

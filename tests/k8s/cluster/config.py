@@ -196,6 +196,8 @@ def _kubelet(folder: Path) -> dict[str, Any]:
         "cgroupRoot": "/",
         "failCgroupV1": False,
         "containerRuntimeEndpoint": f"unix://{folder}/run/containerd.sock",
+        # soon after a test has given the node GPUs they can be had
+        "nodeStatusUpdateFrequency": "1s",
         "maxOpenFiles": 20000,
         "oomScoreAdj": 0,
         "clusterDNS": [DNS],

@@ -22,6 +22,7 @@ from tests.k8s.cluster.binaries import HERE
 PROJECT = HERE.parents[2]
 HELDOUT, POSTGRES, S3 = "heldout.local/heldout:test", "heldout.local/postgres:15", "heldout.local/versitygw:1.8.0"
 BASE, PAUSE = "heldout.local/base:bookworm", "heldout.local/pause:1"
+SYSTEMS, PROGRAMS = (POSTGRES, HELDOUT), (PAUSE, S3)
 PACKAGES = ("python3", "python3-venv", "ca-certificates", "git", "tini", "libgomp1", "postgresql-15")
 POSTGRES_PROGRAMS = "/usr/lib/postgresql/15/bin"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -58,14 +59,20 @@ class Images:
         self._build_single(PAUSE, binaries / "pause", "/pause")
         self._build_single(S3, binaries / "versitygw", "/usr/local/bin/versitygw")
 
-    def load(self, name: str, root: Path, socket: Path) -> None:
-        """Moves what is new of an image into the containerd behind a socket, whose data are in `root`."""
+    def build_and_load(self, root: Path, socket: Path) -> None:
+        """Both, for all images but those of single programs."""
+        self.build()
+        self.load(SYSTEMS, root, socket)
+
+    def load(self, names: Sequence[str], root: Path, socket: Path) -> None:
+        """Moves what is new of images into the containerd behind a socket, whose data are in `root`."""
         ctr = ("ctr", "-a", str(socket), "-n", "k8s.io", "images")
-        with tempfile.TemporaryDirectory(dir=self._store.parent) as folder:
-            if name in _output(*ctr, "list", "--quiet").split():
-                self._load_what_is_new(name, root / BLOBS, ctr, Path(folder))
-            else:
-                self._load_whole(name, ctr, Path(folder))
+        for name in names:
+            with tempfile.TemporaryDirectory(dir=self._store.parent) as folder:
+                if name in _output(*ctr, "list", "--quiet").split():
+                    self._load_what_is_new(name, root / BLOBS, ctr, Path(folder))
+                else:
+                    self._load_whole(name, ctr, Path(folder))
 
     def _load_whole(self, name: str, ctr: Sequence[str], place: Path) -> None:
         # through a pipe: an archive would take as much disk as the image
@@ -142,29 +149,20 @@ class Images:
         return _output("buildah", *self._options, *arguments)
 
 
-def build(cache: Path) -> Path:
-    """Builds programs and images, what is not there yet; returns the folder of the programs."""
-    images = Images(cache)
-    # one of them compiles while the other waits for packages and for the disk
-    with ThreadPoolExecutor() as pool:
-        built = pool.submit(images.build)
+def build(cache: Path) -> tuple[Path, Path]:
+    """Builds programs and images, what is not there yet, and unpacks the images.
+
+    Returns the folder of the programs and that of a containerd with the images, of which a node gets a copy.
+    """
+    images, root = Images(cache), cache / "containerd"
+    with _containerd(root) as socket, ThreadPoolExecutor() as pool:
+        # one of them compiles while the other waits for packages and for the disk
+        built = pool.submit(images.build_and_load, root, socket)
         programs = binaries.build(cache)
         built.result()
-    images.build_programs(programs)
-    return programs
-
-
-def unpack(cache: Path) -> Path:
-    """Has all images unpacked; returns the folder, of which a node's containerd gets a copy."""
-    images, root = Images(cache), cache / "containerd"
-    with _containerd(root) as socket:
-        load(images, root, socket)
-    return root
-
-
-def load(images: Images, root: Path, socket: Path) -> None:
-    for name in (PAUSE, POSTGRES, S3, HELDOUT):
-        images.load(name, root, socket)
+        images.build_programs(programs)
+        images.load(PROGRAMS, root, socket)
+    return programs, root
 
 
 @contextlib.contextmanager
