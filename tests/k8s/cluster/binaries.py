@@ -14,6 +14,7 @@ TOOLS = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw",
     "pause": "./pause",
 }
+NO_DEBUGGING = ("-gcflags=all=-dwarf=false",)
 
 
 def folder(cache: Path) -> Path:
@@ -23,7 +24,7 @@ def folder(cache: Path) -> Path:
 
 
 def build(cache: Path) -> Path:
-    """The folder of the programs; builds what is not there, which takes 6 to 12 minutes on two cores the first time."""
+    """The folder of the programs; builds what is not there, which takes 6 to 15 minutes on two cores the first time."""
     programs = folder(cache)
     programs.mkdir(parents=True, exist_ok=True)
     for name in KUBERNETES:
@@ -38,7 +39,8 @@ def _build(program: Path, module: Path, package: str, flags: str) -> None:
         return
     partial = program.with_suffix(".partial")
     subprocess.run(
-        ["go", "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", str(partial), package],
+        # nobody debugs them: without that, compiling takes a seventh less
+        ["go", "build", "-trimpath", *NO_DEBUGGING, "-ldflags", f"-s -w {flags}", "-o", str(partial), package],
         cwd=module,
         env={**os.environ, "CGO_ENABLED": "0"},
         check=True,
