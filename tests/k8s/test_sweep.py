@@ -13,21 +13,17 @@ from tests.k8s.conftest import runs_of
 from tests.k8s.kube import Kube, KubectlFailed, eventually
 
 TRIALS = 32
-TUNE = (
+AWAY_SECONDS = 60
+SWEEP = (
     "hydra/sweeper=ray_tune",
     "cluster=kubernetes",
-    f"sweep.trials={TRIALS}",
     "sweep.refit.top=0",
-    "tracking.start_seconds=180",
-)
-FIT = ("data=digits", "model=mlp", "trainer.max_epochs=40", "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))")
-AWAY_SECONDS = 60
-HALF_A_GPU = (
-    *("hydra/sweeper=ray_tune", "cluster=kubernetes"),
-    *("sweep.resources.gpus=0.5", "sweep.resources.cpus=0.25", "sweep.refit.top=0"),
-    *("data=digits", "model=mlp", "trainer.accelerator=cpu"),
+    "data=digits",
+    "model=mlp",
     "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))",
 )
+MANY = (*SWEEP, f"sweep.trials={TRIALS}", "trainer.max_epochs=40", "tracking.start_seconds=180")
+HALF_A_GPU = (*SWEEP, "sweep.resources.gpus=0.5", "sweep.resources.cpus=0.25", "trainer.accelerator=cpu")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +46,7 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     ray: Kube, submit: Callable[..., str], mlflow_address: str
 ) -> None:
     name = f"search-{secrets.token_hex(2)}"
-    job = submit("sweep", "search", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
+    job = submit("sweep", "search", "-m", *MANY, f"sweep.name={name}", cpu="100m")
     eventually(lambda: "[HYDRA] run " in ray.said(job), 120)
     ray("delete", "pod", one_of(ray, "ray-worker"), "--grace-period=0", "--force")
     more_end(mlflow_address, job)
@@ -60,7 +56,7 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     ray("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=mlflow", "--timeout=90s")
     back = time.monotonic() + AWAY_SECONDS
     # not for the server that is away, which no trial can do without to begin: the sweep has not ended meanwhile
-    again = submit("sweep", "again", "-m", *TUNE, *FIT, f"sweep.name={name}", cpu="100m")
+    again = submit("sweep", "again", "-m", *MANY, f"sweep.name={name}", cpu="100m")
     is_refused_for_want_of_gpus(ray, submit)
     assert ray.wait_for_job(again, AWAY_SECONDS) == "Failed", "two sweeps of one name at once"
     [pod] = ray.pods_of(again)

@@ -14,7 +14,6 @@ TOOLS = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw",
     "pause": "./pause",
 }
-NO_DEBUGGING = ("-gcflags=all=-dwarf=false",)
 
 
 def folder(cache: Path) -> Path:
@@ -34,13 +33,14 @@ def build(cache: Path) -> Path:
     return programs
 
 
-def _build(program: Path, module: Path, package: str, flags: str) -> None:
+def _build(program: Path, module: Path, package: str, versions: str) -> None:
     if program.is_file():
         return
     partial = program.with_suffix(".partial")
+    # nobody debugs them: without DWARF, compiling takes a seventh less
+    flags = ("-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {versions}")
     subprocess.run(
-        # nobody debugs them: without that, compiling takes a seventh less
-        ["go", "build", "-trimpath", *NO_DEBUGGING, "-ldflags", f"-s -w {flags}", "-o", str(partial), package],
+        ["go", "build", *flags, "-o", str(partial), package],
         cwd=module,
         env={**os.environ, "CGO_ENABLED": "0"},
         check=True,

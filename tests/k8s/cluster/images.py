@@ -67,9 +67,10 @@ class Images:
     def load(self, names: Sequence[str], root: Path, socket: Path) -> None:
         """Moves what is new of images into the containerd behind a socket, whose data are in `root`."""
         ctr = ("ctr", "-a", str(socket), "-n", "k8s.io", "images")
+        there = _output(*ctr, "list", "--quiet").split()
         for name in names:
             with tempfile.TemporaryDirectory(dir=self._store.parent) as folder:
-                if name in _output(*ctr, "list", "--quiet").split():
+                if name in there:
                     self._load_what_is_new(name, root / BLOBS, ctr, Path(folder))
                 else:
                     self._load_whole(name, ctr, Path(folder))
