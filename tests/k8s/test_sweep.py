@@ -48,6 +48,10 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     name = f"search-{secrets.token_hex(2)}"
     job = submit("sweep", "search", "-m", *MANY, f"sweep.name={name}", cpu="100m")
     eventually(lambda: "[HYDRA] run " in ray.said(job), 120)
+    again = submit("sweep", "again", "-m", *MANY, f"sweep.name={name}", cpu="100m")
+    assert ray.wait_for_job(again, 120) == "Failed", "two sweeps of one name at once"
+    [pod] = ray.pods_of(again)
+    assert f"sweep '{name}'" in ray.last_word(pod)
     ray("delete", "pod", one_of(ray, "ray-worker"), "--grace-period=0", "--force")
     more_end(mlflow_address, job)
     ray("delete", "pod", one_of(ray, "ray-head"), "--grace-period=0", "--force")
@@ -55,12 +59,8 @@ def test_a_worker_then_the_head_then_the_tracking_server_are_lost(
     ray("scale", "deployment/mlflow", "--replicas=0")
     ray("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=mlflow", "--timeout=90s")
     back = time.monotonic() + AWAY_SECONDS
-    # not for the server that is away, which no trial can do without to begin: the sweep has not ended meanwhile
-    again = submit("sweep", "again", "-m", *MANY, f"sweep.name={name}", cpu="100m")
+    # not for the server that is away
     is_refused_for_want_of_gpus(ray, submit)
-    assert ray.wait_for_job(again, AWAY_SECONDS) == "Failed", "two sweeps of one name at once"
-    [pod] = ray.pods_of(again)
-    assert f"sweep '{name}'" in ray.last_word(pod)
     time.sleep(max(0.0, back - time.monotonic()))
     ray("scale", "deployment/mlflow", "--replicas=1")
     ray("rollout", "status", "deployment/mlflow", "--timeout=180s")
