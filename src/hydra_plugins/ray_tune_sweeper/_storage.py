@@ -115,16 +115,17 @@ def _blind_nodes(storage: str, probe: str, token: str) -> list[str]:
         name: read.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(storage, probe)
         for node, name in others.items()
     }
-    answers = {name: _answer(ray, future) for name, future in asked.items()}
-    return [name for name, answer in answers.items() if answer != token]
+    return [name for name, future in asked.items() if _is_blind(ray, future, token)]
 
 
-def _answer(ray: Any, future: Any) -> str | None:
+def _is_blind(ray: Any, future: Any, token: str) -> bool:
     try:
-        answer: str | None = ray.get(future, timeout=PROBE_SECONDS)
+        return bool(ray.get(future, timeout=PROBE_SECONDS) != token)
+    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+        # lost while it was asked, and with it nothing that a trial needs
+        return False
     except ray.exceptions.RayError:
-        return None
-    return answer
+        return True
 
 
 def _read(storage: str, probe: str) -> str | None:

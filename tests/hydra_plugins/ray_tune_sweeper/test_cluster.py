@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.hydra_plugins.ray_tune_sweeper.test_resume import APP, ROOT, _trials
 
 from hydra_plugins.ray_tune_sweeper._cluster import _wait_for_answer
+from hydra_plugins.ray_tune_sweeper._storage import check_storage
 
 
 @pytest.fixture
@@ -114,6 +116,17 @@ def test_storage_that_is_not_shared(tmp_path: Path, address: str, second_node: P
     assert f"{second_node}/app is not shared" in done.stderr
     assert "of the Ray cluster cannot read what was written to it here" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_node_that_is_lost_while_it_is_asked_is_not_said_to_see_no_storage(
+    ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = ray.nodes()
+    # what was read of the cluster a moment before; no node has this name now
+    gone = {"Alive": True, "NodeID": known[0]["NodeID"][::-1], "NodeManagerAddress": "192.0.2.9"}
+    monkeypatch.setattr(ray, "nodes", lambda: [*known, gone])
+    check_storage(str(tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def _start(address: str) -> subprocess.Popen[str]:
