@@ -41,7 +41,7 @@ class HeldoutSweep(SweepCallback):
     def on_trial_end(self, sweep: Sweep, trial: Trial) -> None:
         """A run whose process died before it could say so ends as failed."""
         if trial.status is Status.failed and self._parent is not None:
-            self._parent.close_trial(trial)
+            self._parent.close_trials([trial])
 
     def on_sweep_interrupted(self, sweep: Sweep) -> None:
         """No run is left RUNNING that nobody runs."""
@@ -52,13 +52,14 @@ class HeldoutSweep(SweepCallback):
 
     def on_sweep_end(self, sweep: Sweep) -> None:
         """Fits the best again, chooses among them, opens the test set for the winner, and reports."""
+        from heldout.training.train import TRIAL_PATIENCE
         from heldout.tuning.finish import finish
         from heldout.tuning.parent import SweepParent
 
         config = _base_config(sweep)
         parent = self._parent or SweepParent.begin(sweep, config)
         try:
-            parent.close_trials(sweep.trials)
+            parent.close_trials(sweep.trials, TRIAL_PATIENCE)
             finish(sweep, config, parent)
         except BaseException as error:
             parent.end("FAILED" if isinstance(error, Exception) else "KILLED", error)

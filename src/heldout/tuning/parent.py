@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from heldout import pod
 from heldout.config.stages import TrainConfig
 from heldout.config.tracking import URI_VARIABLE
 from heldout.tracking import RunTracker, Tracking, connect
+from heldout.tracking.errors import RunInUse
 from heldout.tracking.remembered import remembered_run
 from heldout.tracking.runs import LOGIN_VARIABLES
 from heldout.tracking.store import resolve_uri
@@ -20,6 +22,7 @@ from hydra_plugins.ray_tune_sweeper import Status, Sweep, Trial
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 1.0
 # MLflow knows no pruned runs: it is killed there, and the tag says why
 RUN_STATUS: dict[Status, RunStatus] = {
     Status.finished: "FINISHED",
@@ -59,22 +62,38 @@ class SweepParent:
         run = remembered_run(tracking, sweep.directory, "sweep", f"sweep {sweep.name}", tags, params)
         return cls(tracking, run)
 
-    def close_trial(self, trial: Trial) -> None:
-        """Ends the run of a trial that has ended, where the trial could not."""
-        self.close_trials([trial])
+    def close_trials(self, trials: Sequence[Trial], patience: float = 0.0) -> None:
+        """Ends every run of a trial that is still RUNNING, as the sweep knows it ended.
 
-    def close_trials(self, trials: Sequence[Trial]) -> None:
-        """Ends every run of a trial that is still RUNNING, as the sweep knows it ended."""
+        Args:
+            patience: seconds to wait for the worker of a trial that still tells of its run, as one may that has lost
+                the rest of its cluster. After that the run is left to it, and a warning says so.
+        """
+        give_up = time.monotonic() + patience
+        while in_use := self._close(trials):
+            if time.monotonic() >= give_up:
+                for error in in_use:
+                    logger.warning("%s Until then it is left as it is.", error)
+                return
+            time.sleep(LOOK_SECONDS)
+
+    def _close(self, trials: Sequence[Trial]) -> list[RunInUse]:
+        in_use = []
         by_number = {str(trial.job): trial for trial in trials}
         for child in self.tracking.children(self.run_id):
             trial = by_number.get(child.tags.get(TRIAL_TAG, ""))
             if trial is None or child.status != "RUNNING":
                 continue
-            run = self.tracking.find(child.run_id, keeps_status=False)
+            try:
+                run = self.tracking.find(child.run_id, keeps_status=False)
+            except RunInUse as error:
+                in_use.append(error)
+                continue
             if run is not None:
                 outcome = str(trial.status) if trial.status in _ENDED else "interrupted"
                 run.set_tags({OUTCOME_TAG: outcome})
                 run.finish(RUN_STATUS[trial.status], trial.error)
+        return in_use
 
     def runs_of_trials(self) -> dict[int, str]:
         """The ids of the children by trial."""

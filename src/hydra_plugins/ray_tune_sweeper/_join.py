@@ -88,7 +88,7 @@ def watched(address: str, node: subprocess.Popen[bytes] | None, on_lost: Callabl
     def watch() -> None:
         answered = time.monotonic()
         while not left.wait(PROBE_SECONDS):
-            if node is not None and node.poll() is not None:
+            if not _runs(node):
                 return _leave(f"the node of Ray cluster {address} here has ended", node, on_lost)
             if _answers(head):
                 answered = time.monotonic()
@@ -100,9 +100,19 @@ def watched(address: str, node: subprocess.Popen[bytes] | None, on_lost: Callabl
     thread.start()
     try:
         yield
+    except Exception as error:
+        # a call into Ray may fail before it is certain that the head is gone; then the thread ends this process
+        while not (_runs(node) and _answers(head)):
+            log.info("Ray cluster %s does not answer, and a call failed: %s", address, error)
+            time.sleep(PROBE_SECONDS)
+        raise
     finally:
         left.set()
         thread.join()
+
+
+def _runs(node: subprocess.Popen[bytes] | None) -> bool:
+    return node is None or node.poll() is None
 
 
 def _answers(head: tuple[str, int]) -> bool:
