@@ -94,7 +94,11 @@ class Images:
         new = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and path not in known]
         archive = place / "new.tar"
         _output("tar", "--create", "--file", str(archive), "--directory", str(place), *new)
+        # under a second name what is there outlives the moment between the import and the unpacking: without one,
+        # containerd may take its layers for garbage, remove them all, and unpack them anew
+        _output(*ctr, "tag", "--force", name, f"{name}-before")
         _output(*ctr, "import", "--base-name", repository, str(archive))
+        _output(*ctr, "remove", "--sync", f"{name}-before")
 
     def _build_base(self) -> None:
         """Debian with Python for the project's image, and PostgreSQL."""
