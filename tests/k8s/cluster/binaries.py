@@ -1,4 +1,4 @@
-"""The programs of Kubernetes and of what stands beside it, built from their Go modules, unmodified."""
+"""The programs of Kubernetes and of what stands beside it, built from the sources of their Go modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
 TOOLS = {
-    "coredns": "github.com/coredns/coredns",
     "versitygw": "github.com/versity/versitygw/cmd/versitygw",
     "pause": "./pause",
 }
@@ -23,11 +22,13 @@ def folder(cache: Path) -> Path:
 
 
 def build(cache: Path) -> Path:
-    """The folder of the programs; builds what is not there, which takes 6 to 15 minutes on two cores the first time."""
+    """The folder of the programs; builds what is not there, which takes 6 to 12 minutes on two cores the first time."""
     programs = folder(cache)
     programs.mkdir(parents=True, exist_ok=True)
     for name in KUBERNETES:
         _build(programs / name, HERE / "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _version_flags())
+    # in the module of Kubernetes: the libraries of both are compiled once
+    _build(programs / "coredns", HERE / "kubernetes", "./dns", "")
     for name, package in TOOLS.items():
         _build(programs / name, HERE / "tools", package, "")
     return programs
@@ -42,7 +43,8 @@ def _build(program: Path, module: Path, package: str, versions: str) -> None:
     subprocess.run(
         ["go", "build", *flags, "-o", str(partial), package],
         cwd=module,
-        env={**os.environ, "CGO_ENABLED": "0"},
+        # a compiler that collects its garbage less often takes more memory, and a fifth less time
+        env={"GOGC": "400", **os.environ, "CGO_ENABLED": "0"},
         check=True,
     )
     partial.replace(program)
