@@ -123,17 +123,17 @@ def into_memory(prepared: Path) -> None:
 
 def fit(prepared: Path, place: Path) -> None:
     from heldout.data.card import Card
+    from heldout.training.deep import fit_deep
+    from heldout.training.inputs import fit_inputs
     from heldout.training.prepared import Prepared
-    from heldout.training.train import _fit_inputs
-    from heldout.training.train import fit as fit_one
 
     with hydra_session():
         config = to_stage(compose_stage("train", ["model=mlp", "model.hidden=[16]", "trainer.max_epochs=1",
                                                   "trainer.train_subset=2000"]))  # fmt: skip
-    data = _fit_inputs(config, Prepared(prepared, Card.load(prepared)))
+    data = fit_inputs(config, Prepared(prepared, Card.load(prepared)), None, 0)
     folder = place / f"fit-{prepared.name}"
     folder.mkdir()
-    fitted = fit_one(config, data, 0, folder, lambda metrics, epoch: None, prepared.name)
+    fitted = fit_deep(config, data, 0, folder, lambda metrics, epoch: None, prepared.name)
     print(f"  validation accuracy {fitted.history[-1]['accuracy']:.3f}, fit {fitted.seconds:.0f} s", flush=True)
 
 
