@@ -30,15 +30,13 @@ from heldout.training.outcome import Job, write_failure, write_outcome
 from heldout.training.place import place_of
 from heldout.training.prepared import Prepared, find_or_prepare
 from heldout.training.state import RunState
-from heldout.training.trial import OUTCOME_TAG, Fit, Trial, fits_of
+from heldout.training.trial import OUTCOME_TAG, TRIAL_PATIENCE, Fit, Trial, fits_of
 from heldout.training.workers import DataParallel, Workers, local_workers
 
 logger = logging.getLogger(__name__)
 
 # of a trial, in its own folder
 TRIAL_STATE = "state"
-# seconds that a trial waits for the process that ran it before: it may outlive the driver, and the head, of its cluster
-TRIAL_PATIENCE = 90.0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from heldout.training.fitted import ReportEpoch
 
 TRIAL_TAG = "heldout.trial"
 OUTCOME_TAG = "heldout.outcome"
+# seconds to wait for the process that ran a trial before: it may outlive the driver, and the head, of its cluster
+TRIAL_PATIENCE = 90.0
 
 
 @dataclass(frozen=True)

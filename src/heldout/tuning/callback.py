@@ -52,7 +52,7 @@ class HeldoutSweep(SweepCallback):
 
     def on_sweep_end(self, sweep: Sweep) -> None:
         """Fits the best again, chooses among them, opens the test set for the winner, and reports."""
-        from heldout.training.train import TRIAL_PATIENCE
+        from heldout.training.trial import TRIAL_PATIENCE
         from heldout.tuning.finish import finish
         from heldout.tuning.parent import SweepParent
 

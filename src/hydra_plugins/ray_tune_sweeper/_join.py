@@ -102,8 +102,9 @@ def watched(address: str, node: subprocess.Popen[bytes] | None, on_lost: Callabl
         yield
     except Exception as error:
         # a call into Ray may fail before it is certain that the head is gone; then the thread ends this process
-        while not (_runs(node) and _answers(head)):
+        if not _answers(head):
             log.info("Ray cluster %s does not answer, and a call failed: %s", address, error)
+        while not (_runs(node) and _answers(head)):
             time.sleep(PROBE_SECONDS)
         raise
     finally:

@@ -145,11 +145,14 @@ def _run_trials(
 
 @contextmanager
 def _told(callbacks: Sequence[SweepCallback], sweep: Sweep) -> Iterator[None]:
-    """Whatever ends the sweep before its time, the callbacks hear of it."""
+    """Whatever ends the sweep before its time, the callbacks hear of it; it, and not what fails in them, is raised."""
     try:
         yield
     except BaseException:
-        _interrupted(callbacks, sweep)
+        try:
+            _interrupted(callbacks, sweep)
+        except Exception as error:  # noqa: BLE001
+            log.warning("%s: not all could be done after it was interrupted: %s", sweep.name, error)
         raise
 
 
