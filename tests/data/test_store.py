@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from heldout.data import scratch
 from heldout.data.card import Card
 from heldout.data.errors import CardMismatch, CorruptFile, DataError, TestSetSealed
 from heldout.data.prepare import prepare
@@ -30,9 +31,10 @@ INPUTS = {
 
 
 def written(folder: Path, make_raw, inputs: dict[str, np.ndarray]) -> Card:
-    raw = make_raw(3, inputs=inputs)
+    rows = len(next(iter(inputs.values())))
+    raw = make_raw(rows, inputs=inputs)
     write_split(folder / "train.arrow", raw)
-    counts = {"train": 3, "validation": 0, "test": 0}
+    counts = {"train": rows, "validation": 0, "test": 0}
     card = Card(
         name="n",
         source="s",
@@ -56,6 +58,17 @@ def test_what_is_written_is_read(tmp_path, make_raw, kind):
     for name, array in INPUTS[kind].items():
         assert split.inputs[name].dtype == array.dtype
         np.testing.assert_array_equal(split.inputs[name], array)
+
+
+# writes 2 GB
+@pytest.mark.slow
+def test_a_split_may_have_more_values_than_an_int32_counts(tmp_path, make_raw):
+    images = scratch.empty((2, 1, 1 << 15, 1 << 15), np.uint8)
+    assert images.size > np.iinfo(np.int32).max
+    images[-1, 0, -1, -1] = 7
+    written(tmp_path, make_raw, {"x": images})
+    last = read_split(tmp_path, "train").inputs["x"][-1, 0, -1]
+    assert last[-2:].tolist() == [0, 7]
 
 
 def test_inputs_are_views_of_the_file(tmp_path, make_raw):

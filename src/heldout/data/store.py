@@ -48,7 +48,9 @@ def write_split(path: Path, data: RawData) -> None:
     columns = {"id": from_texts(data.ids.tolist()), "target": to_column(data.targets())}
     columns |= {name: to_column(array) for name, array in data.inputs.items()}
     batch = pa.record_batch(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+    # images of some gigabytes have more values than an int32 counts; Arrow for C++ and Python reads them
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema, options=options) as writer:
         writer.write_batch(batch)
 
 
