@@ -13,7 +13,7 @@ import yaml
 from _pytest.mark import ParameterSet
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
-from heldout.config.data import MlbenchData
+from heldout.config.data import MlbenchData, SpeechesData
 from heldout.training.train import train
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -43,6 +43,16 @@ def stand_in(folder: Path, item: str) -> Path:
     return folder
 
 
+def speeches(folder: Path) -> Path:
+    """A folder with texts of the kind of the npm package, where that is not installed (seed 0)."""
+    folder.mkdir(exist_ok=True)
+    words = "we the people of these states have sent to you a message on peace trade and the public debt".split()
+    rng = np.random.default_rng(0)
+    for year in range(1800, 1840):
+        (folder / f"{year}.txt").write_text(" ".join(rng.choice(words, 400)), encoding="utf-8")
+    return folder
+
+
 @pytest.mark.parametrize("job", combinations())
 def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]) -> None:
     with hydra_session():
@@ -51,6 +61,8 @@ def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]
     assert len(config.seeds) == 1
     if isinstance(config.data, MlbenchData) and not Path(config.data.folder).is_dir():
         config.data.folder = str(stand_in(place / "mlbench", config.data.item))
+    if isinstance(config.data, SpeechesData) and not Path(config.data.folder).is_dir():
+        config.data.folder = str(speeches(place / "speeches"))
     (record,) = train(config)
     assert record.info["status"] == "finished"
     assert record.prediction_splits == ("train", "validation")

@@ -224,15 +224,17 @@ def predict(network: nn.Module, split: Split, batch_size: int, card: Card) -> np
     """
     network.eval()
     device = next(network.parameters()).device
-    rows, order = [], []
+    outputs: torch.Tensor | None = None
     for batch in _measured(split.inputs, _target_of(split, card), batch_size, card):
         inputs = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
         found = network(inputs).float()
         if card.task in WRITTEN:
             found = surprise(found, batch["target"].to(device)).double().sum(dim=1)
-        rows.append(found.cpu())
-        order.append(batch["index"])
-    outputs = torch.cat(rows)[torch.cat(order).argsort()]
+        # not a list of small tensors: each would keep the allocator from giving the place of its batch to the next one
+        if outputs is None:
+            outputs = torch.empty((len(split), *found.shape[1:]), dtype=found.dtype)
+        outputs[batch["index"]] = found.cpu()
+    assert outputs is not None
     if card.task in WRITTEN:
         return np.asarray(outputs.numpy())
     if card.task == CLASSIFICATION:
