@@ -46,7 +46,22 @@ def stand_in(folder: Path, item: str) -> Path:
 def speeches(folder: Path) -> Path:
     """A folder with texts of the kind of the npm package, where that is not installed (seed 0)."""
     folder.mkdir(exist_ok=True)
-    words = "we the people of these states have sent to you a message on peace trade and the public debt".split()
+    words = [
+        "we",
+        "the",
+        "people",
+        "of",
+        "these",
+        "states",
+        "have",
+        "sent",
+        "you",
+        "a",
+        "message",
+        "on",
+        "peace",
+        "trade",
+    ]
     rng = np.random.default_rng(0)
     for year in range(1800, 1840):
         (folder / f"{year}.txt").write_text(" ".join(rng.choice(words, 400)), encoding="utf-8")

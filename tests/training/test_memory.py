@@ -14,7 +14,7 @@ from heldout.data.store import Split, input_specs
 from heldout.models import build
 from heldout.training.deep import predict
 
-ROWS, COLUMNS, BATCH = 60_000, 1_000, 2_000
+ROWS, COLUMNS, BATCH = 120_000, 1_000, 2_000
 MEGABYTE = 1 << 20
 
 
@@ -33,7 +33,7 @@ def measure(grown: multiprocessing.Queue[int]) -> None:
         modality="table",
         classes=["a", "b"],
         counts=dict.fromkeys(("train", "validation", "test"), ROWS),
-        class_counts=dict.fromkeys(("train", "validation", "test"), [ROWS, 0]),
+        class_counts={name: [ROWS, 0] for name in ("train", "validation", "test")},
         inputs=input_specs({"numeric": numeric}),
         statistics={
             "numeric": {name: [value] * COLUMNS for name, value in (("mean", 0.0), ("std", 1.0), ("median", 0.0))}
@@ -48,7 +48,7 @@ def measure(grown: multiprocessing.Queue[int]) -> None:
     grown.put(private_memory() - before)
 
 
-def test_predictions_of_many_batches_take_the_memory_of_a_few():
+def test_predictions_of_many_batches_take_the_memory_of_a_few() -> None:
     context = multiprocessing.get_context("spawn")
     grown = context.Queue()
     process = context.Process(target=measure, args=(grown,))
@@ -56,5 +56,5 @@ def test_predictions_of_many_batches_take_the_memory_of_a_few():
     process.join()
     assert process.exitcode == 0
     megabytes = grown.get(timeout=10) / MEGABYTE
-    # of 229 MB that are read
-    assert megabytes < 60
+    # of 458 MB that are read; it was all of them, and the arithmetic between
+    assert megabytes < 200
