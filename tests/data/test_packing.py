@@ -101,6 +101,13 @@ def test_a_file_has_a_text_a_paragraph(tmp_path: Path) -> None:
     assert raw.ids.tolist() == ["paragraph-1", "paragraph-2"]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("First.\n\nSecond.\n", encoding="utf-8-sig")
+    for path in (file, tmp_path):
+        assert load_source(corpus(path)).texts[0].startswith("First.")
+
+
 def test_a_csv_has_a_text_a_row(tmp_path: Path) -> None:
     file = tmp_path / "notes.csv"
     file.write_text('note,said\nn-1,"One, two."\nn-2,Three.\n', encoding="utf-8")

@@ -164,6 +164,13 @@ def test_lines_of_two_files_belong_together(tmp_path: Path) -> None:
         load_source(config)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path: Path) -> None:
+    for name, text in (("a.en", "one\ntwo\n"), ("a.fr", "un\ndeux\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    raw = load_source(data(tmp_path / "a.en", translation_path=str(tmp_path / "a.fr")))
+    assert (raw.texts[0], raw.translations[0]) == ("one", "un")
+
+
 @pytest.mark.parametrize("empty", [("", "rien"), ("nothing", ""), ("...", "rien")])
 def test_an_empty_side_is_named_or_left_out(write: Write, empty: tuple[str, str]) -> None:
     path = write([*PAIRS, empty])

@@ -105,6 +105,12 @@ def test_a_ts_file_brings_channels_and_classes(tmp_path):
     assert raw.classes == ["1", "2"]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_ts_file(tmp_path):
+    config = series_file(tmp_path / "x.ts", "")
+    (tmp_path / "x.ts").write_text("@data\n1,2:a\n3,4:b\n", encoding="utf-8-sig")
+    assert len(load_source(config)) == 2
+
+
 def test_a_second_file_is_the_test_set(tmp_path):
     (tmp_path / "test.ts").write_text(TS + "".join(f"9,{i}:{1 + i % 2}\n" for i in range(4)))
     train = TS + "".join(f"1,{i}:{1 + i % 2}\n" for i in range(12))

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.data import ColumnKind, DataConfig, Modality, SplitConfig, SplitMethod
+from heldout.config.errors import ConfigError
 from heldout.data.errors import (
     ColumnMissing,
     ColumnUnusable,
@@ -136,6 +138,22 @@ def test_ways_to_write_a_csv(table, name, options, encode):
     other = load_source(table(encode(text), name, **options))
     assert other.columns == plain.columns
     assert other.ids.tolist() == plain.ids.tolist()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(table, encoding):
+    config = table(b"\xef\xbb\xbf" + "\n".join(plain_lines()).encode(), encoding=encoding)
+    given = ["data=table", f"data.path={config.path}", "data.target=label", "data.id=id", f"data.encoding={encoding}"]
+    with hydra_session():
+        to_stage(compose_stage("prepare", given))
+    assert load_source(config).ids[0] == "p0"
+
+
+def test_another_separator_is_said_before_anything_is_read(table):
+    config = table("\n".join(plain_lines()).replace(",", ";"))
+    said = r"there is no such column in .*rows\.csv. Its columns: id;age;.*label. Is data\.separator right\?"
+    with hydra_session(), pytest.raises(ConfigError, match=said):
+        to_stage(compose_stage("prepare", ["data=table", f"data.path={config.path}", "data.target=label"]))
 
 
 def plain_lines() -> list[str]:

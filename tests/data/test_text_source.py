@@ -214,6 +214,11 @@ def test_a_file_in_another_encoding_is_refused_or_left_out_by_name(config, folde
     assert "Zäh" in load_source(config).texts
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(config, folder):
+    (folder / "bad" / "0.txt").write_text("stale bread", encoding="utf-8-sig")
+    assert load_source(config).texts[0] == "stale bread"
+
+
 def test_a_csv_in_another_encoding_is_refused(tmp_path):
     path = csv(tmp_path / "t.csv", "zäh,a,train", *ROWS, encoding="latin-1")
     with pytest.raises(FileUnreadable, match=r"cannot be decoded as data.encoding=utf-8"):

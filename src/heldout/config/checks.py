@@ -29,6 +29,7 @@ from heldout.config.data import (
     TextFilesData,
     TokensConfig,
     Vocabulary,
+    reading_encoding,
 )
 from heldout.config.model import FAMILIES, CNNConfig, ResNetConfig
 from heldout.config.stages import StudyRunConfig, TrainConfig
@@ -396,7 +397,7 @@ def _header(data: FileData, path: Path) -> Iterator[str]:
         yield f"data.separator={data.separator}: expected one character."
         return
     try:
-        with path.open(encoding=data.encoding, newline="") as lines:
+        with path.open(encoding=reading_encoding(data.encoding), newline="") as lines:
             header = next(csv.reader(lines, delimiter=data.separator), [])
     except (UnicodeDecodeError, LookupError) as error:
         yield f"data.path={path}: cannot be read as data.encoding={data.encoding}: {error}."
@@ -407,7 +408,8 @@ def _header(data: FileData, path: Path) -> Iterator[str]:
     for given, column in _named_columns(data):
         if column is not None and column not in header:
             shown = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
-            yield f"{given}: there is no such column in {path}. Its columns: {shown}."
+            hint = " Is data.separator right?" if len(header) == 1 else ""
+            yield f"{given}: there is no such column in {path}. Its columns: {shown}.{hint}"
 
 
 def _named_columns(data: FileData) -> list[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -130,6 +131,15 @@ class FashionMNISTData(DataConfig):
     modality: Modality = Modality.image
     # where the package's .gz files lie
     folder: str = "/usr/share/datasets/fashion-mnist"
+
+
+def reading_encoding(encoding: str) -> str:
+    """The encoding by which to open a text; a byte order mark before UTF-8, as Excel writes it, is no part of a text.
+
+    Raises:
+        LookupError: there is no such encoding.
+    """
+    return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
 @dataclass

@@ -29,7 +29,7 @@ def read_ts(path: Path) -> Labelled:
         FileUnreadable: absent, no such file, with time stamps, without classes, or a line is malformed.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise FileUnreadable(f"{path}: {error.strerror}; expected a file in the .ts format.") from None
     except UnicodeDecodeError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from heldout.config.data import CorpusData, DataConfig, SplitMethod
+from heldout.config.data import CorpusData, DataConfig, SplitMethod, reading_encoding
 from heldout.data.card import SPLITS
 from heldout.data.columns import column_text
 from heldout.data.errors import ColumnUnusable, DataError, FileUnreadable, shown
@@ -80,7 +80,7 @@ def _from_table(path: Path, config: CorpusData) -> RawData:
 def read_text(file: Path, encoding: str) -> str:
     """The text of a file; raises FileUnreadable where it is in another encoding."""
     try:
-        return file.read_text(encoding=encoding)
+        return file.read_text(encoding=reading_encoding(encoding))
     except (UnicodeError, OSError) as error:
         raise FileUnreadable(f"{file}: no text in data.encoding={encoding} ({error}); expected that one.") from None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from heldout.config.data import DataConfig, TextFilesData, Unreadable
+from heldout.config.data import DataConfig, TextFilesData, Unreadable, reading_encoding
 from heldout.data.columns import column_text
 from heldout.data.errors import ColumnUnusable, DataError, FileUnreadable, shown
 from heldout.data.hashing import hash_file, hash_json
@@ -56,7 +56,7 @@ def _from_folder(config: TextFilesData) -> RawData:
 
     def read(file: Path) -> str:
         try:
-            return file.read_text(encoding=config.encoding)
+            return file.read_text(encoding=reading_encoding(config.encoding))
         except (UnicodeError, OSError) as error:
             raise FileUnreadable(f"  {file}: no text in data.encoding={config.encoding} ({error})") from None
 
