@@ -154,6 +154,36 @@ def test_weights_of_other_tokens_are_refused(tmp_path: Path) -> None:
         start_from(config, build(GRUConfig(), other), other)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ["transfer=run"],
+            "transfer=run: .* Expected transfer.weights=the folder of a record.*transfer=none",
+        ),
+        (["transfer=run", "transfer.weights=null", "transfer.frozen_epochs=0"], "transfer=run: transfer.weights names"),
+        (
+            ["transfer=file"],
+            "transfer=file: .* Expected transfer.weights=a .pth or .*; or transfer=none",
+        ),
+        (["transfer=file", "transfer.weights="], "transfer=file: transfer.weights names no weights"),
+        (["transfer.weights="], "transfer.weights= names no weights. Expected some; or null"),
+        (["transfer.frozen_epochs=2"], "frozen_epochs=2 without transfer.weights.*Expected weights, or .*epochs=0"),
+        (["transfer.fixed_statistics=true"], "statistics=true without transfer.weights.*or .*statistics=false"),
+    ],
+)
+def test_what_is_meant_for_trained_weights_is_refused_without_them(overrides: list[str], said: str) -> None:
+    with hydra_session(), pytest.raises(ConfigError, match=said):
+        compose_stage("train", ["data=digits", "model=cnn", *overrides])
+
+
+@pytest.mark.parametrize("option", ["run", "file"])
+def test_weights_that_are_named_are_looked_for_when_the_training_begins(option: str) -> None:
+    with hydra_session():
+        config = to_stage(compose_stage("train", ["data=digits", f"transfer={option}", "transfer.weights=given.pth"]))
+    assert (config.transfer.weights, config.transfer.frozen_epochs) == ("given.pth", 3)
+
+
 @pytest.mark.parametrize("kind", ["image", "table", "text", "series"])
 def test_groups_hold_every_parameter_once_and_end_with_the_classifier(kind: str) -> None:
     from heldout.models import deep_families

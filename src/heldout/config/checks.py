@@ -46,6 +46,7 @@ from heldout.config.training import (
     TaskConfig,
     TranslateConfig,
 )
+from heldout.config.transfer import TransferConfig
 from heldout.scoring import scoring_of
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -71,6 +72,12 @@ _TARGETS = {
     TaskKind.language: "the next token",
     TaskKind.translation: "a translation",
     TaskKind.generation: "an image to be drawn",
+}
+# options of `transfer` that leave the weights to the user, and what these are
+_WEIGHTS = {
+    "run": "the folder of a record, runs:/ID of a run in MLflow, or models:/NAME/VERSION or models:/NAME@ALIAS of its "
+    "registry",
+    "file": "a .pth or .safetensors file",
 }
 # what is written token by token: any text must be, so that losses of all models are of the same bytes
 WRITTEN = (TaskKind.language, TaskKind.translation)
@@ -526,6 +533,7 @@ def _transfer(config: TrainConfig) -> Iterator[str]:
             f"transfer.weights=minilm with data.tokens.kind={tokens.kind.name}: these weights know the pieces of words "
             "that they were trained on. Expected data.tokens.kind=minilm."
         )
+    yield from _weights(config.transfer)
     frozen = config.transfer.frozen_epochs
     key, workers = max(_processes(config).items(), key=lambda item: item[1])
     if frozen and workers > 1:
@@ -533,6 +541,26 @@ def _transfer(config: TrainConfig) -> Iterator[str]:
             f"transfer.frozen_epochs={frozen} with {key}={workers}: several workers agree at the start on what they "
             "train. Expected 0, or one worker."
         )
+
+
+def _weights(transfer: TransferConfig) -> Iterator[str]:
+    """That weights are given where something is done with them: without, the training would go well, only worse."""
+    if transfer.weights:
+        return
+    if transfer.name in _WEIGHTS:
+        yield (
+            f"transfer={transfer.name}: transfer.weights names no weights. Expected transfer.weights="
+            f"{_WEIGHTS[transfer.name]}; or transfer=none, to begin at random."
+        )
+        return
+    if transfer.weights == "":
+        yield "transfer.weights= names no weights. Expected some; or null, to begin at random."
+    for key, value in (("frozen_epochs", transfer.frozen_epochs), ("fixed_statistics", transfer.fixed_statistics)):
+        if value:
+            yield (
+                f"transfer.{key}={str(value).lower()} without transfer.weights: it would keep what is at random. "
+                f"Expected weights, or transfer.{key}={str(type(value)()).lower()}."
+            )
 
 
 def _processes(config: TrainConfig) -> dict[str, int]:
