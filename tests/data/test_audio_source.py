@@ -103,6 +103,51 @@ def test_a_damaged_recording_is_refused_or_left_out_by_name(config, folder, capl
     assert "s0-head.wav" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["low/s0-0.wav", "low/s0-2.flac"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
+def test_a_recording_that_is_cut_off_is_refused_or_left_out_by_name(config, folder, caplog, name, share):
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(FileUnreadable, match=rf"(?s)1 of 24 files.*{name}: (cut off, its header promises|no readable)"):
+        load_source(config)
+    config.unreadable = Unreadable.skip
+    with caplog.at_level(logging.WARNING):
+        assert len(load_source(config)) == 23
+    assert name in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("riff", "size"), [(0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFF024, 0x7FFFF000), (0x80000024, 0x80000000), (8, 0)]
+)
+def test_a_stream_whose_header_does_not_know_its_size_is_read(config, folder, riff, size):
+    whole = load_source(config)
+    content = bytearray((folder / "low" / "s0-0.wav").read_bytes())
+    content[4:8], content[40:44] = riff.to_bytes(4, "little"), size.to_bytes(4, "little")
+    (folder / "low" / "s0-0.wav").write_bytes(content)
+    np.testing.assert_array_equal(load_source(config).inputs["x"], whole.inputs["x"])
+
+
+def test_chunks_around_the_samples_are_no_samples(config, folder):
+    whole = load_source(config)
+    file = folder / "low" / "s0-0.wav"
+    content = file.read_bytes()
+    # of an odd size, and so with a byte behind it
+    note = b"note\x03\0\0\0abc\0"
+    file.write_bytes(content[:36] + note + content[36:] + note)
+    np.testing.assert_array_equal(load_source(config).inputs["x"], whole.inputs["x"])
+    file.write_bytes(content[:36] + note + content[36:-2])
+    with pytest.raises(FileUnreadable, match="promises 2 more bytes"):
+        load_source(config)
+
+
+def test_a_listed_recording_that_is_not_there_is_named(config, folder):
+    (folder / "list.csv").write_text("file,label\nlow/s0-0.wav,a\nlow/nowhere.wav,b\n")
+    config.path = str(folder / "list.csv")
+    config.split = SplitConfig()
+    with pytest.raises(FileUnreadable, match=r"nowhere\.wav: there is no such file"):
+        load_source(config)
+
+
 def test_samples_that_are_no_numbers_are_refused(config, folder):
     soundfile.write(folder / "low" / "s0-nan.wav", np.array([0.1, np.nan]), RATE, subtype="FLOAT")
     with pytest.raises(FileUnreadable, match=r"s0-nan\.wav: 2 samples, some not finite"):

@@ -15,6 +15,7 @@ from heldout.data.raw import RawData
 from heldout.data.sources._listing import list_files, read_each
 from heldout.data.sources._registry import source
 from heldout.data.sources._ts import stack
+from heldout.data.sources._wav import missing_bytes
 
 SUFFIXES = (".wav", ".flac")
 
@@ -52,14 +53,20 @@ def read_sound(file: Path, config: AudioData) -> np.ndarray:
     """The samples of a file, float64 [n] between -1 and 1 at the rate of the config, cut to its longest.
 
     Raises:
-        FileUnreadable: damaged, empty, or of another rate or more channels, where these are not converted.
+        FileUnreadable: absent, damaged, cut off, empty, or of another rate or more channels, where these are not
+            converted.
     """
     import soundfile
 
+    if not file.is_file():
+        # soundfile says "System error" alone
+        raise FileUnreadable(f"  {file}: there is no such file")
     try:
         samples, rate = soundfile.read(file, always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise FileUnreadable(f"  {file}: no readable recording ({error})") from None
+    if missing := missing_bytes(file):
+        raise FileUnreadable(f"  {file}: cut off, its header promises {missing} more bytes of samples than are there")
     if len(samples) == 0 or not np.isfinite(samples).all():
         raise FileUnreadable(f"  {file}: {len(samples)} samples, {'some' if len(samples) else 'none'} not finite")
     wanted = config.mel.sample_rate
