@@ -78,6 +78,19 @@ def test_a_picture_is_turned_as_its_camera_says(config, folder):
     assert x[5, 7] > 150 > x[0, 0]
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_without_a_size_pictures_that_are_turned_have_that_which_they_show(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for i in range(8):
+        path = tmp_path / "photos" / "ab"[i % 2] / f"{i}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 6), (30 * i, 0, 0)).save(path, exif=exif)
+    shape = (3, 8, 6) if orientation in (6, 8) else (3, 6, 8)
+    assert load_source(ImageData(name="p", path=str(tmp_path / "photos"), size=None)).inputs["x"].shape[1:] == shape
+
+
 def test_a_damaged_file_is_refused_by_name_or_left_out(config, folder, caplog):
     good = (folder / "cat" / "00-s0.png").read_bytes()
     (folder / "cat" / "half.png").write_bytes(good[: len(good) // 2])
@@ -89,6 +102,13 @@ def test_a_damaged_file_is_refused_by_name_or_left_out(config, folder, caplog):
         assert len(load_source(config)) == 20
     assert "half.png" in caplog.text
     assert "text.png" in caplog.text
+
+
+def test_without_a_size_the_first_picture_may_be_damaged_and_left_out(config, folder):
+    good = (folder / "cat" / "00-s0.png").read_bytes()
+    (folder / "cat" / "00-a.png").write_bytes(good[:50])
+    config.size, config.unreadable = None, Unreadable.skip
+    assert len(load_source(config)) == 20
 
 
 def test_nothing_is_left_when_every_file_is_damaged(config, folder):

@@ -25,6 +25,10 @@ MODES = {1: "L", 3: "RGB"}
 # Pillow's names for pixels that are read as one of these without loss
 ALIKE = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
 
+# Exif: the tag that says how the camera was held, and its values for images that lie on their side
+ORIENTATION = 0x0112
+LYING = (5, 6, 7, 8)
+
 
 @source("images")
 def load(config: DataConfig) -> RawData:
@@ -39,7 +43,7 @@ def load(config: DataConfig) -> RawData:
     if find_spec("PIL") is None:
         raise PackageMissing("images need Pillow; expected the extra `images`: pip install 'heldout[images]'.")
     listing = list_files(config, SUFFIXES)
-    height, width = config.size or _size_of(listing.files[0], config)
+    height, width = config.size or _size_of(listing.files[0])
     x = scratch.empty((len(listing.files), config.channels, height, width), np.uint8)
 
     def read(file: Path) -> np.ndarray:
@@ -100,11 +104,15 @@ def _with_channels(file: Path, image: Image, config: ImageData) -> Image:
     return image.convert(wanted)
 
 
-def _size_of(file: Path, config: ImageData) -> tuple[int, int]:
+def _size_of(file: Path) -> tuple[int, int]:
+    """Height and width of an image, turned as its camera says."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(file) as image:
-            return image.height, image.width
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+            size = image.height, image.width
+            # not its own getexif: that of png decodes the pixels, and fails where they are damaged
+            lies = Image.Image.getexif(image).get(ORIENTATION) in LYING
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FileUnreadable(f"{file}: no readable image ({error}); with data.size null the first must be.") from None
+    return size[::-1] if lies else size
