@@ -20,9 +20,12 @@ from heldout.config.transfer import TransferConfig
 from heldout.data.card import Card
 from heldout.data.tokens import encode, ready_made_tokenizer, train_tokenizer
 from heldout.models import build, load_weights, save_weights
+from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
+from heldout.models.library import published_names
 from heldout.tasks.optimizers import RATE_SHARE, build_optimizer, rate_groups
 from heldout.training import transfer
+from heldout.training.tensor_files import read_tensors
 from heldout.training.train import train
 from heldout.training.transfer import PACKAGES, WeightsRefused, start_from
 
@@ -44,7 +47,7 @@ def test_efficientnet_of_imagenet_answers_as_the_original_does() -> None:
     assert (started.tensors, started.of, started.sha256) == (245, 245, PINNED)
     package = PACKAGES["efficientnet_lite0"]
     file = transfer._package_file("efficientnet_lite0", package, network)
-    tensors = package.convert(transfer._tensors(file))
+    tensors = package.convert(read_tensors(file))
     network.classifier.load_state_dict({name: tensors[f"classifier.{name}"] for name in ("weight", "bias")})
     pixels = torch.randint(0, 256, (2, 3, 224, 224), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with torch.inference_mode():
@@ -138,6 +141,71 @@ def test_a_network_of_another_width_is_refused(tmp_path: Path) -> None:
     save_weights(build(ResNetConfig(width=4), image(1, 8, 8).card), tmp_path / "weights.safetensors")
     with pytest.raises(WeightsRefused, match=r"has shape \[.*\], expected \["):
         start_from(TransferConfig("run", str(tmp_path)), build(ResNetConfig(width=8), CARD), CARD)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 46830571\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"conv1.weight, 0.1\n", "not a file that torch.save wrote. Expected what torch.save"),
+        (b"", "not a file that torch.save wrote"),
+        (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page, not the file that it offers"),
+        (POINTER, "a pointer of git-lfs, not the file itself; `git lfs pull`"),
+        (b"\x80\x02}q\x00(X", r"not a readable file of weights \(.+\); install or download it again"),
+        (b"PK\x03\x04 cut short", r"not a readable file of weights \(.+\); install or download it again"),
+        (build(CNNConfig(), CARD), "holds more than tensors, as torch.save"),
+        ([torch.ones(2)], "holds a list, no tensors by name. Expected what torch.save"),
+        (torch.ones(2), "holds a Tensor, no tensors by name"),
+        ({}, "holds a dict of nothing, no tensors by name"),
+        (
+            {"epoch": 3, "model": {"conv.weight": torch.ones(2)}},
+            "holds a dict of 'epoch', 'model' with tensors in 'model', no tensors by name",
+        ),
+        ({"state_dict": {"epoch": 3}}, "holds a dict of 'epoch', no tensors by name"),
+    ],
+)
+def test_a_file_that_holds_no_tensors_is_refused(content: object, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "given.pth"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    with pytest.raises(UnreadableModelFile, match=said) as caught:
+        start_from(TransferConfig("file", str(file)), build(CNNConfig(), CARD), CARD)
+    assert "given.pth" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(POINTER, "a pointer of git-lfs"), (b"<html>", "a web page"), (b"\xff" * 99, "not a readable file of weights")],
+)
+def test_so_is_one_that_calls_itself_safetensors(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "given.safetensors").write_bytes(content)
+    with pytest.raises(UnreadableModelFile, match=said):
+        start_from(TransferConfig("file", f"{tmp_path}/given.safetensors"), build(CNNConfig(), CARD), CARD)
+
+
+@pytest.mark.parametrize("holder", ["", "model.", "module."])
+def test_a_checkpoint_gives_the_tensors_of_its_network(holder: str, tmp_path: Path) -> None:
+    source, network = (build(CNNConfig(), CARD) for _ in range(2))
+    state = {f"{holder}{name}": tensor for name, tensor in source.state_dict().items()}
+    checkpoint = {"epoch": 3, "state_dict": {**state, "loss.weight": torch.ones(2)}, "optimizer_states": [{"lr": 0.1}]}
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    started = start_from(TransferConfig("file", f"{tmp_path}/last.ckpt"), network, CARD)
+    assert started is not None
+    assert started.tensors == started.of > 0
+    given, now = source.state_dict(), network.state_dict()
+    differing = {name for name in now if not torch.equal(now[name], given[name])}
+    assert differing == {"classifier.weight", "classifier.bias"}
+
+
+def test_so_does_one_of_a_network_of_a_library() -> None:
+    weight = torch.ones(2)
+    for name in ("conv1.weight", "model.conv1.weight", "network.conv1.weight"):
+        found = transfer._by_our_names({name: weight}, published_names, {"network.conv1.weight"})
+        assert found == {"network.conv1.weight": weight}
 
 
 def test_weights_of_other_tokens_are_refused(tmp_path: Path) -> None:

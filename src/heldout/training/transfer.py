@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,19 +15,23 @@ from heldout.data.card import CARD_FILE, Card
 from heldout.data.hashing import hash_file
 from heldout.errors import UserError
 from heldout.models.efficientnet import EfficientNet
-from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
 from heldout.models.library import LibraryNetwork, published_names
 from heldout.models.minilm import MiniLM
 from heldout.models.weights import find_weights
 from heldout.training.fitted import Started
+from heldout.training.tensor_files import read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    Convert = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
 RUN_PREFIX = "runs:/"
 # EfficientNet was trained with this epsilon in its normalisations, ours have torch's
 TF_EPSILON, EPSILON = 1e-3, 1e-5
+# what held a network stands before its names: in Lightning's checkpoints, after torch.compile, or of several workers
+HOLDERS = ("model.", "network.", "net.", "module.", "_orig_mod.")
 
 
 class WeightsRefused(UserError):
@@ -41,7 +45,7 @@ class Package:
     module: str
     file: str
     network: type[nn.Module]
-    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+    convert: Convert
 
 
 def start_from(config: TransferConfig, network: nn.Module, card: Card) -> Started | None:
@@ -63,12 +67,7 @@ def start_from(config: TransferConfig, network: nn.Module, card: Card) -> Starte
         return _fill(network, file, config, published_names if isinstance(network, LibraryNetwork) else lambda own: own)
 
 
-def _fill(
-    network: nn.Module,
-    file: Path,
-    config: TransferConfig,
-    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]],
-) -> Started:
+def _fill(network: nn.Module, file: Path, config: TransferConfig, convert: Convert) -> Started:
     import torch
 
     assert config.weights is not None
@@ -79,8 +78,8 @@ def _fill(
             f"{config.sha256}. Expected the same: install the version of the lock again, or pin the hash of the file "
             "that you trust."
         )
-    given = convert(_tensors(file))
     wanted = network.state_dict()
+    given = _by_our_names(read_tensors(file), convert, wanted.keys())
     new = _own_tensors(network)
     fitting = {n: t for n, t in given.items() if n in wanted and n not in new and t.shape == wanted[n].shape}
     # what has a name of its own here but another shape is of another width or depth
@@ -105,19 +104,14 @@ def _own_tensors(network: nn.Module) -> set[str]:
     return own | {name for name, _ in network.named_buffers() if name.rpartition(".")[2] in ("shift", "scale")}
 
 
-def _tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a file; nothing in it is run."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if file.suffix == ".safetensors":
-            return dict(load_file(file))
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UnreadableModelFile(f"{file}: not a readable file of weights ({error}); install it again") from None
-    return {name: tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
+def _by_our_names(tensors: dict[str, Tensor], convert: Convert, wanted: Collection[str]) -> dict[str, Tensor]:
+    """The tensors of a file as the network names them, without what held it, where they fit only so."""
+    given = convert(tensors)
+    for holder in HOLDERS if given.keys().isdisjoint(wanted) else ():
+        inner = convert({name.removeprefix(holder): one for name, one in tensors.items() if name.startswith(holder)})
+        if not inner.keys().isdisjoint(wanted):
+            return inner
+    return given
 
 
 def _package_file(name: str, package: Package, network: nn.Module) -> Path:
