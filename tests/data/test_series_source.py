@@ -15,6 +15,7 @@ from heldout.data.errors import (
     DuplicateIds,
     FileUnreadable,
     NotFinite,
+    SplitImpossible,
     TargetUnusable,
 )
 from heldout.data.prepare import prepare
@@ -119,6 +120,17 @@ def test_a_second_file_is_the_test_set(tmp_path):
     card = prepare(config, tmp_path / "out")
     assert card.counts == {"train": 8, "validation": 4, "test": 4}
     assert (read_split(tmp_path / "out", "train").inputs["x"][:, 0, 0] == 1).all(), "nothing of the second file"
+
+
+def test_a_class_of_the_second_file_alone_is_said_to_be(tmp_path):
+    (tmp_path / "test.ts").write_text(TS + "9,1:a\n9,2:b\n9,3:c\n")
+    split = SplitConfig(method=SplitMethod.given)
+    train = TS + "".join(f"1,{i}:{'ab'[i % 2]}\n" for i in range(12))
+    config = series_file(tmp_path / "train.ts", train, test_path=str(tmp_path / "test.ts"), split=split)
+    with pytest.raises(
+        SplitImpossible, match="all examples of the classes 'c' are in the test set that the data bring"
+    ):
+        prepare(config, tmp_path / "out")
 
 
 def test_series_of_one_group_stay_together(long, tmp_path):

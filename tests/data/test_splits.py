@@ -148,6 +148,27 @@ def test_a_class_that_a_split_lacks_is_named_with_the_split(make_raw, split_conf
         split_rows(raw, split_config("time"))
 
 
+@pytest.mark.parametrize("classes", [["a", "b", "c"], ["c", "a", "b"]])
+def test_a_class_that_is_in_the_given_test_set_alone_is_said_to_be(make_raw, split_config, classes):
+    target = np.array([*"ab" * 30, *"abc" * 4])
+    raw = make_raw(72, target=target, classes=classes, split=np.array(["train"] * 60 + ["test"] * 12))
+    with pytest.raises(SplitImpossible, match=r"all examples of the classes 'c' are in the test set.*Add .* to train"):
+        split_rows(raw, split_config("given"))
+
+
+@pytest.mark.parametrize("lacking", ["train", "validation", "test"])
+def test_of_given_splits_no_share_or_seed_is_blamed(make_raw, split_config, lacking):
+    names = np.array(["train", "validation", "test"] * 20)
+    target = np.where((np.arange(60) < 30) & (names != lacking), "ugly", "fine")
+    raw = make_raw(60, target=target, classes=["fine", "ugly"], split=names)
+    with pytest.raises(SplitImpossible) as caught:
+        split_rows(raw, split_config("given"))
+    assert f"split.method=given leaves no example of 'ugly' in the {lacking} split" in str(caught.value)
+    assert "The data say which split an example is in: add such examples to this one" in str(caught.value)
+    assert "share" not in str(caught.value)
+    assert "seed" not in str(caught.value)
+
+
 def test_one_moment_for_all_leaves_a_split_empty(make_raw, split_config):
     with pytest.raises(SplitImpossible, match="train split empty"):
         split_rows(make_raw(time=np.zeros(60)), split_config("time"))

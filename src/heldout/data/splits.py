@@ -24,6 +24,16 @@ GROUP_DEALS = 16
 LEFT_OUT = ""
 # of each class and given split, so that a limited data set can still be split three ways
 FEWEST = 3
+# by method: what may help where a split lacks a class
+REMEDIES = {
+    SplitMethod.random: "Use split.method=stratified, other shares, or another split.seed.",
+    SplitMethod.stratified: "Use other shares.",
+    SplitMethod.grouped: "Use other shares, another split.seed, or split.method=stratified where examples are "
+    "independent.",
+    SplitMethod.time: "Use other shares, or split.method=stratified where examples are independent.",
+    SplitMethod.given: "The data say which split an example is in: add such examples to this one, drop the class, "
+    "or choose another split.method.",
+}
 
 
 def split_rows(raw: RawData, config: SplitConfig) -> Rows:
@@ -227,6 +237,11 @@ def _given(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
         return names
     rest = np.flatnonzero(names != "test")
     if raw.classes:
+        if unseen := np.setdiff1d(raw.target[names == "test"], raw.target[rest]).tolist():
+            raise SplitImpossible(
+                f"all examples of the classes {shown(unseen)} are in the test set that the data bring; expected some "
+                "to learn from as well. Add examples of them to train, or remove them from the test set."
+            )
         names[rest] = _deal_by_class(raw.take(rest), {"validation": config.validation}, rank[rest])
     else:
         names[rest[np.argsort(rank[rest])][: max(1, round(len(rest) * config.validation))]] = "validation"
@@ -236,6 +251,7 @@ def _given(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
 def _check_classes(raw: RawData, rows: Rows, config: SplitConfig) -> None:
     target = _classes_or_one(raw)
     classes = raw.classes or ["a number"]
+    by_seed = f" with seed {config.seed}" if config.method in (SplitMethod.random, SplitMethod.grouped) else ""
     for name, positions in rows.items():
         if len(positions) == 0:
             raise SplitImpossible(
@@ -245,7 +261,7 @@ def _check_classes(raw: RawData, rows: Rows, config: SplitConfig) -> None:
         absent = np.setdiff1d(np.arange(len(classes)), target[positions])
         if len(absent):
             raise SplitImpossible(
-                f"split.method={config.method.name} with seed {config.seed} leaves no example of "
+                f"split.method={config.method.name}{by_seed} leaves no example of "
                 f"{shown([classes[i] for i in absent])} in the {name} split; expected every class in every split. "
-                "Use split.method=stratified where examples are independent, other shares, or another split.seed."
+                f"{REMEDIES[config.method]}"
             )
