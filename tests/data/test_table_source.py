@@ -7,6 +7,7 @@ import gzip
 import logging
 import pickle
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,9 @@ import pytest
 from pyarrow import parquet
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
-from heldout.config.data import ColumnKind, DataConfig, Modality, SplitConfig, SplitMethod
+from heldout.config.data import ColumnKind, DataConfig, Modality, SplitConfig, SplitMethod, TaskKind
 from heldout.config.errors import ConfigError
+from heldout.data.columns import encode_table
 from heldout.data.errors import (
     ColumnMissing,
     ColumnUnusable,
@@ -28,6 +30,7 @@ from heldout.data.errors import (
 )
 from heldout.data.prepare import prepare
 from heldout.data.sources import load_source
+from heldout.data.sources._files import read_table
 
 COLUMNS = {"age": ColumnKind.numeric}
 
@@ -162,6 +165,53 @@ def plain_lines() -> list[str]:
         city = "" if i == 5 else ("Ulm", "Bonn", "Köln")[i % 3]
         lines.append(f"p{i},{'' if i == 4 else 20 + i % 40},{i * 1.5},{city},{('no', 'yes')[i % 2]}")
     return lines
+
+
+WORDS = ("NA", "N/A", "null", "nan", "NaN", "NULL", "#N/A")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_among_texts_a_word_for_what_is_missing_is_a_text(table, word):
+    text = rows(
+        "id,x,city,label", *(f"{word}{i},{i},{(word, 'Ulm', '')[i % 3]},{(word, 'b')[i % 2]}" for i in range(30))
+    )
+    raw = load_source(table(text.replace(f"{word}0,", f"{word},")))
+    assert raw.ids[0] == word
+    assert raw.classes == sorted([word, "b"])
+    (city,) = [column for column in raw.columns if column["name"] == "city"]
+    assert city["categories"] == sorted([word, "Ulm"])
+    missing = raw.inputs["categorical"][:, 0] == 0
+    assert missing.tolist() == [i % 3 == 2 for i in range(30)], "only the empty cell is missing"
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_among_numbers_a_word_for_what_is_missing_is_missing(table, word):
+    text = many("x,when,label", "{i},2024-05-01,{c}").replace("\n7,2024-05-01", f"\n{word},{word}")
+    raw = load_source(table(text, id=None, columns={"when": ColumnKind.ignore}))
+    assert raw.columns[0]["kind"] == "numeric"
+    assert np.flatnonzero(np.isnan(raw.inputs["numeric"][:, 0])).tolist() == [7]
+    # and it is not the word that is blamed where another text is no number
+    with pytest.raises(ColumnUnusable, match="'x' holds mostly numbers, but row 10 holds 'nine'"):
+        load_source(table(text.replace("\n9,", "\nnine,"), id=None, columns={"when": ColumnKind.ignore}))
+    with pytest.raises(ColumnUnusable, match=r"1 rows have no value, .*row 8.*dates a word such as NA is no value"):
+        load_source(table(text, id=None, split=SplitConfig(method=SplitMethod.time, column="when")))
+
+
+def test_a_number_to_predict_is_missing_where_a_word_says_so(table):
+    config = table(many("x,y", "{i},{i}").replace("\n7,7", "\n7,NA"), id=None, target="y", task=TaskKind.regression)
+    with pytest.raises(
+        TargetUnusable, match=r"data.target=y: 1 rows have no value, the first is row 8.*word such as NA"
+    ):
+        load_source(config)
+
+
+def test_a_category_that_is_such_a_word_is_known_in_a_file_of_one_row(table, tmp_path):
+    text = rows("x,country,label", *(f"{i},{('NA', 'DE')[i % 2]},{'ab'[i // 2 % 2]}" for i in range(40)))
+    card = prepare(table(text, id=None), tmp_path / "out")
+    config = table("x,country\n,NA\n", id=None)
+    found = encode_table(read_table(Path(config.path), config), card)
+    assert found["categorical"].tolist() == [[2]]
+    assert np.isnan(found["numeric"]).tolist() == [[True]]
 
 
 def test_quoted_line_breaks_are_no_rows(table):

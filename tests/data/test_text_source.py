@@ -214,6 +214,11 @@ def test_a_file_in_another_encoding_is_refused_or_left_out_by_name(config, folde
     assert "Zäh" in load_source(config).texts
 
 
+def test_a_text_that_reads_as_a_word_for_what_is_missing_is_a_text(tmp_path):
+    raw = load_source(given(csv(tmp_path / "t.csv", *ROWS, "NA,a,train", "null,b,train")))
+    assert raw.texts[-2:].tolist() == ["NA", "null"]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_text(config, folder):
     (folder / "bad" / "0.txt").write_text("stale bread", encoding="utf-8-sig")
     assert load_source(config).texts[0] == "stale bread"

@@ -6,6 +6,7 @@ same in both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXT = pa.large_string()
+# what R, pandas, SQL and spreadsheets write where a number is missing; among texts these are texts like others
+MISSING_WORDS = (
+    *("NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "NULL", "null", "NaN", "nan", "-NaN", "-nan"),
+    *("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
 
 
 def encode_table(table: pa.Table | pd.DataFrame, card: Card) -> dict[str, np.ndarray]:
@@ -58,15 +64,15 @@ def encode_columns(table: pa.Table, columns: list[Column]) -> dict[str, np.ndarr
 def column_numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """A numeric column as float32 [rows], NaN where a value is missing.
 
-    Text is read as numbers where all of it is numbers.
+    Text is read as numbers where all of it is numbers, or words for missing ones.
 
     Raises:
         ColumnUnusable: a value is no number; the message names the first and its row.
         NotFinite: a value is infinite, or too large for float32.
     """
     column = _decoded(column)
-    if _is_text(column.type):
-        column = _parse_numbers(column, name)
+    if is_text(column.type):
+        column = parse_numbers(column, name)
     elif not (is_numeric(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type)):
         raise ColumnUnusable(
             f"column '{name}' holds values of type {column.type}, which are no numbers. Declare it as categorical or "
@@ -120,9 +126,14 @@ def _from_pandas(frame: pd.DataFrame, names: list[str]) -> pa.Table:
     return pa.table(arrays, names=names)
 
 
-def _parse_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+def parse_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Texts as float64, null where one is a word for a missing number.
+
+    Raises:
+        ColumnUnusable: a text is no number; the message names the first and its row.
+    """
     try:
-        return pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
+        return without(pc.utf8_trim_whitespace(column)).cast(pa.float64())
     except pa.ArrowInvalid:
         row, value = first_not_a_number(column)
         raise ColumnUnusable(
@@ -132,18 +143,26 @@ def _parse_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         ) from None
 
 
+def without(text: pa.ChunkedArray, words: Sequence[str] = MISSING_WORDS) -> pa.ChunkedArray:
+    """Texts, null where one is any of these words: by default, of those for a missing number."""
+    found = pc.is_in(text, value_set=from_texts(words).cast(text.type))
+    return pc.if_else(found, pa.nulls(len(text), text.type), text) if pc.any(found).as_py() else text
+
+
 def first_not_a_number(column: pa.ChunkedArray) -> tuple[int, str]:
-    """Position and value of the first text that is no number; (-1, "") where all are."""
-    for row, value in enumerate(column.to_pylist()):
+    """Position and value of the first text that is neither number nor word for a missing one; (-1, "") without."""
+    for row, value in enumerate(without(pc.utf8_trim_whitespace(column)).to_pylist()):
         if value is not None and not is_number(value):
             return row, value
     return -1, ""
 
 
 def has_values(column: pa.ChunkedArray) -> bool:
-    """Whether any row has a value; NaN is none."""
-    known = pc.invert(pc.is_nan(column)) if pa.types.is_floating(column.type) else pc.is_valid(column)
-    return bool(pc.any(known).as_py())
+    """Whether any row has a value; NaN and words for missing numbers are none."""
+    if pa.types.is_floating(column.type):
+        return bool(pc.any(pc.invert(pc.is_nan(column))).as_py())
+    known = without(column) if is_text(column.type) else column
+    return bool(known.null_count < len(known))
 
 
 def is_number(text: str) -> bool:
@@ -164,5 +183,6 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from heldout.config.data import FileData
+from heldout.data.columns import MISSING_WORDS, is_text, without
 from heldout.data.errors import FileUnreadable, shown
 
 CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
@@ -44,15 +45,21 @@ def read_table(path: Path, config: FileData, key: str = "data.path") -> pa.Table
 def _read_csv(path: Path, config: FileData, key: str) -> pa.Table:
     from pyarrow import csv
 
-    # ids and labels stay as they are written: 007 is not 7
-    verbatim = {name: pa.string() for name in (getattr(config, "target", None), config.id) if name}
-    try:
-        table = csv.read_csv(
+    def read(texts: list[str], columns: list[str] | None = None) -> pa.Table:
+        return csv.read_csv(
             path,
             csv.ReadOptions(encoding=config.encoding),
             csv.ParseOptions(delimiter=config.separator, newlines_in_values=True),
-            csv.ConvertOptions(column_types=verbatim, strings_can_be_null=True),
+            csv.ConvertOptions(
+                column_types={name: pa.string() for name in texts},
+                null_values=["", *MISSING_WORDS],
+                include_columns=columns,
+            ),
         )
+
+    try:
+        # ids and labels stay as they are written: 007 is not 7
+        table = read([name for name in (getattr(config, "target", None), config.id) if name])
         # names are decoded when they are asked for; where a value is not UTF-8, Arrow falls back to bytes
         names = table.column_names
     except LookupError:
@@ -70,7 +77,18 @@ def _read_csv(path: Path, config: FileData, key: str) -> pa.Table:
         ) from None
     if undecoded := [name for name, kind in zip(names, table.schema.types, strict=True) if pa.types.is_binary(kind)]:
         raise _wrong_encoding(path, config, key, f"in column {shown(undecoded)}")
-    return table
+    if unknown := [name for name, kind in zip(names, table.schema.types, strict=True) if pa.types.is_null(kind)]:
+        # of words for missing numbers alone, they may be texts: a country NA in a file of one row
+        texts = read(unknown, unknown)
+        for name in unknown:
+            table = table.set_column(names.index(name), name, texts[name])
+    return _without_empty_texts(table)
+
+
+def _without_empty_texts(table: pa.Table) -> pa.Table:
+    """Null where a text is empty: Arrow would take words such as NA for missing texts too."""
+    columns = [without(column, [""]) if is_text(column.type) else column for column in table.columns]
+    return pa.table(columns, names=table.column_names)
 
 
 def _beside(key: str) -> str:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heldout.config.data import ColumnKind
-from heldout.data.columns import column_text, first_not_a_number, is_number, is_numeric
+from heldout.data.columns import MISSING_WORDS, column_text, first_not_a_number, is_number, is_numeric
 from heldout.data.errors import ColumnUnusable
 
 # a column of texts with more different values than both of these is taken for names or notes
@@ -33,10 +33,12 @@ def infer_kind(column: pa.ChunkedArray, name: str) -> ColumnKind:
         return ColumnKind.categorical
     if pa.types.is_temporal(kind):
         raise _undeclared(name, f"holds {kind}, which no model reads as it is")
-    distinct = pc.unique(column_text(column, name)).drop_null()
-    numbers = sum(is_number(value) for value in distinct.to_pylist())
+    distinct = [one for one in pc.unique(column_text(column, name)).to_pylist() if one not in (None, *MISSING_WORDS)]
+    if not distinct:
+        return ColumnKind.numeric
+    numbers = sum(is_number(value) for value in distinct)
     if numbers > len(distinct) / 2:
-        row, value = first_not_a_number(column)
+        row, value = first_not_a_number(column_text(column, name))
         detail = f", but row {row + 1} holds '{value}'" if row >= 0 else " stored as text"
         raise _undeclared(name, f"holds mostly numbers{detail}")
     if len(distinct) > max(MOST_CATEGORIES, MOST_DISTINCT_SHARE * len(column)):

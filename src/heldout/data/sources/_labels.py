@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from heldout.config.data import FileData, LabelledData, SplitMethod, TaskKind
 from heldout.data.arrow import to_numpy
 from heldout.data.card import SPLITS
-from heldout.data.columns import column_text, first_not_a_number, is_numeric
+from heldout.data.columns import column_text, first_not_a_number, is_numeric, is_text, parse_numbers
 from heldout.data.errors import ColumnMissing, ColumnUnusable, DataError, TargetUnusable, shown
 
 # a target of more different values than this is suspected to be a measure or a name, not a class
@@ -86,16 +86,17 @@ def numbers(table: pa.Table, config: LabelledData) -> np.ndarray:
     """
     column = table[config.target]
     key = f"data.target={config.target}"
-    if column.null_count:
-        raise _missing(column, config.target, "data.target")
     if not is_numeric(column.type):
-        row, value = first_not_a_number(column_text(column, config.target))
+        column = column_text(column, config.target)
+        row, value = first_not_a_number(column)
         if row >= 0:
             raise TargetUnusable(
                 f"{key}: row {row + 1} holds '{value}' (rows counted from 1, after the header); data.task=regression "
                 "needs a number in every row. Mend the value, or set data.task=classification."
             )
-        column = pc.utf8_trim_whitespace(column_text(column, config.target)).cast(pa.float64())
+        column = parse_numbers(column, config.target)
+    if column.null_count:
+        raise _missing(column, config.target, "data.target")
     values = to_numpy(column.cast(pa.float64()))
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
@@ -165,16 +166,18 @@ def complete_text(table: pa.Table, name: str, key: str) -> np.ndarray:
     """A column that must not have gaps, as text [rows]."""
     text = column_text(table[name], name)
     if text.null_count:
-        raise _missing(text, name, key)
+        raise _missing(table[name], name, key)
     return np.array(text.to_pylist(), dtype=np.str_)
 
 
 def _missing(column: pa.ChunkedArray, name: str, key: str) -> DataError:
-    first = pc.index(pc.is_null(column), True).as_py() + 1
+    gaps = pc.is_null(column, nan_is_null=True)
+    first = pc.index(gaps, True).as_py() + 1
+    words = "" if is_text(column.type) else " Among numbers and dates a word such as NA is no value."
     kind = TargetUnusable if key == "data.target" else ColumnUnusable
     return kind(
-        f"{key}={name}: {column.null_count} rows have no value, the first is row {first} (counted from 1, after the "
-        "header); expected a value in every row. Fill them in or remove these rows."
+        f"{key}={name}: {pc.sum(gaps).as_py()} rows have no value, the first is row {first} (counted from 1, after the "
+        f"header); expected a value in every row. Fill them in or remove these rows.{words}"
     )
 
 
