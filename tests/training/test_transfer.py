@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import pytest
 import torch
+from mlflow.tracking import MlflowClient
 from tests.models.examples import KINDS, image, text
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
@@ -24,6 +26,7 @@ from heldout.models.errors import UnreadableModelFile
 from heldout.models.groups import depth_groups
 from heldout.models.library import published_names
 from heldout.tasks.optimizers import RATE_SHARE, build_optimizer, rate_groups
+from heldout.tracking.errors import UnknownRun
 from heldout.training import transfer
 from heldout.training.tensor_files import read_tensors
 from heldout.training.train import train
@@ -95,7 +98,7 @@ def test_weights_of_minilm_need_its_own_tokens() -> None:
     ("config", "said"),
     [
         (replace(IMAGENET, sha256="0" * 64), "transfer.sha256 is 000.*Expected the same"),
-        (TransferConfig("run", "nowhere"), "there are no weights; expected one of efficientnet_lite0"),
+        (TransferConfig("run", "nowhere"), "there are no weights of a network; expected one of efficientnet_lite0"),
     ],
 )
 def test_weights_that_are_absent_or_not_those_pinned_are_refused(config: TransferConfig, said: str) -> None:
@@ -290,3 +293,34 @@ def test_a_record_goes_on_from_another_and_says_so(train_config: Compose) -> Non
     # running statistics of what is frozen stay as well
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
+
+
+def test_models_of_the_registry_are_begun_with(train_config: Compose) -> None:
+    # a store that is not the default one, so that it is asked and no other
+    store = "sqlite:///runs.db"
+    quick = ["data=digits", "data.limit=300", "trainer.max_epochs=1", "tracking.system_metrics_seconds=null"]
+    quick += [f"tracking.uri={store}"]
+    (source,) = train(train_config("model=resnet", *quick))
+    (baseline,) = train(train_config("model=majority", "out=baseline", *quick))
+    mlflow.set_tracking_uri(store)
+    client = MlflowClient()
+    for name, record in {"ours": source, "common": baseline}.items():
+        (output,) = client.get_run(record.info["mlflow"]["run_id"]).outputs.model_outputs
+        version = mlflow.register_model(f"models:/{output.model_id}", name).version
+    client.set_registered_model_alias("ours", "best", version)
+    mlflow.set_tracking_uri(None)
+    (record,) = train(
+        train_config("model=resnet", "transfer=run", "transfer.weights=models:/ours@best", "out=to", *quick)
+    )
+    assert record.info["initial_weights"]["sha256"] == source.info["hashes"]["model"]
+    network = build(ResNetConfig(), CARD)
+    for given in (f"models:/ours/{version}", f"runs:/{source.info['mlflow']['run_id']}"):
+        started = start_from(TransferConfig("run", given), network, CARD, store)
+        assert started is not None
+        assert started.sha256 == source.info["hashes"]["model"]
+    assert not Path("mlflow.db").exists()
+    for given in ("models:/other/1", "models:/ours/7", "models:/ours@worst", "models:/ours"):
+        with pytest.raises(UnknownRun, match=f"'{given}' is no model of sqlite.*expected models:/NAME/VERSION or"):
+            start_from(TransferConfig("run", given), network, CARD, store)
+    with pytest.raises(WeightsRefused, match="models:/common/1: there are no weights of a network; expected"):
+        start_from(TransferConfig("run", "models:/common/1"), network, CARD, store)

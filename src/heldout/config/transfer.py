@@ -10,8 +10,8 @@ class TransferConfig:
     """What a network begins with, and in which order and at which rates its layers go on from there."""
 
     name: str = "none"
-    # efficientnet_lite0 or minilm (extra `pretrained`), a file, the folder of a record, or runs:/ID of a run in MLflow;
-    # null begins at random
+    # efficientnet_lite0 or minilm (extra `pretrained`), a file, the folder of a record, runs:/ID of a run in MLflow, or
+    # a model of its registry, models:/NAME/VERSION or models:/NAME@ALIAS; null begins at random
     weights: str | None = None
     # hash that the file of weights must have; null takes any
     sha256: str | None = None

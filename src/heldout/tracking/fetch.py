@@ -38,7 +38,8 @@ def fetched_run(run_id: str, uri: str | None) -> Iterator[tuple[dict[str, str], 
     with tempfile.TemporaryDirectory() as folder:
         if any(item.path == CONFIG_FILE for item in client.list_artifacts(run_id)):
             client.download_artifacts(run_id, CONFIG_FILE, folder)
-        _download_model(run, address, folder)
+        for output in run.outputs.model_outputs if run.outputs else ():
+            _download(client, f"{MODELS_SCHEME}{output.model_id}", address, folder)
         yield hashes, tags.get(DATA_PATH_TAG), Path(folder)
 
 
@@ -50,15 +51,14 @@ def fetched_model(reference: str, uri: str | None) -> Iterator[tuple[Path, str |
         UnknownRun: the registry has no such model.
         TrackingUnavailable: the store does not answer.
     """
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
     address = resolve_uri(uri, Path.cwd())
-    open_store(address, TrackingConfig().request_seconds)
+    client = open_store(address, TrackingConfig().request_seconds)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            download_artifacts(reference, dst_path=folder, tracking_uri=address, registry_uri=address)
+            _download(client, reference, address, folder)
         except (MlflowException, OSError) as error:
             raise UnknownRun(
                 f"'{reference}' is no model of {hide_password(address)} ({str(error).splitlines()[0][:200]}); expected "
@@ -79,8 +79,21 @@ def _get(client: MlflowClient, run_id: str, uri: str) -> Run:
         ) from error
 
 
-def _download_model(run: Run, uri: str, folder: str) -> None:
+def _download(client: MlflowClient, model: str, uri: str, folder: str) -> None:
     from mlflow.artifacts import download_artifacts
 
-    for output in run.outputs.model_outputs if run.outputs else ():
-        download_artifacts(f"models:/{output.model_id}", dst_path=folder, tracking_uri=uri)
+    download_artifacts(_location(client, model), dst_path=folder, tracking_uri=uri)
+
+
+def _location(client: MlflowClient, model: str) -> str:
+    """Where the files of a model lie, `models:/...`, by the store of the client.
+
+    MLflow's own download of such a name asks the store of the environment, whichever it is given.
+    """
+    from mlflow.store.artifact.utils.models import get_model_name_and_version
+
+    found = get_model_name_and_version(client, model)  # type: ignore[no-untyped-call]
+    if len(found) == 1:
+        return str(client.get_logged_model(*found).artifact_location)
+    place = str(client.get_model_version_download_uri(*found))
+    return _location(client, place) if place.startswith(MODELS_SCHEME) else place

@@ -131,7 +131,7 @@ def fit_deep(
     real = RealImages(data.train, data.validation) if data.card.task == GENERATION else None
     module = _module(config, data, seed, shard, real)
     network = module.network
-    started_from = start_from(config.transfer, network, data.card)
+    started_from = start_from(config.transfer, network, data.card, config.tracking.uri)
     history = History(log, name, scoring_of(data.card.task).score)
     kept = KeepWeights(config.trainer.keep, config.trainer.monitor, config.trainer.mode)
     checkpoints = Checkpoints(folder / CHECKPOINT, config.trainer.checkpoint_seconds)

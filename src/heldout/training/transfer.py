@@ -1,4 +1,4 @@
-"""Weights to begin a training with, from a package, a record or a run in MLflow."""
+"""Weights to begin a training with, from a package, a file, a record, or a run or model in MLflow."""
 
 from __future__ import annotations
 
@@ -48,21 +48,26 @@ class Package:
     convert: Convert
 
 
-def start_from(config: TransferConfig, network: nn.Module, card: Card) -> Started | None:
+def start_from(config: TransferConfig, network: nn.Module, card: Card, uri: str | None = None) -> Started | None:
     """Fills a new network, but for its classifier and its input statistics, by the weights of the config.
+
+    Args:
+        uri: of the tracking store, as `tracking.uri`.
 
     Returns:
         What was taken; None where the config names no weights.
 
     Raises:
         WeightsRefused: the weights are absent, not the ones that the config pins, or do not fit the network.
+        UnreadableModelFile: their file holds something else.
+        UnknownRun, TrackingUnavailable: the store has no such run or model, or does not answer.
     """
     if config.weights is None:
         return None
     if config.weights in PACKAGES:
         package = PACKAGES[config.weights]
         return _fill(network, _package_file(config.weights, package, network), config, package.convert)
-    with _own_file(config.weights) as file:
+    with _own_file(config.weights, uri) as file:
         _check_tokens(file, card, config.weights)
         return _fill(network, file, config, published_names if isinstance(network, LibraryNetwork) else lambda own: own)
 
@@ -131,13 +136,16 @@ def _package_file(name: str, package: Package, network: nn.Module) -> Path:
 
 
 @contextmanager
-def _own_file(weights: str) -> Iterator[Path]:
-    """A file of weights, those of a record, or of the run `runs:/ID` in MLflow."""
-    from heldout.tracking.fetch import fetched_run
+def _own_file(weights: str, uri: str | None) -> Iterator[Path]:
+    """A file of weights, those of a record, of the run `runs:/ID` in MLflow, or of a model of its registry."""
+    from heldout.tracking.fetch import MODELS_SCHEME, fetched_model, fetched_run
 
     if weights.startswith(RUN_PREFIX):
         run_id = weights.removeprefix(RUN_PREFIX).partition("/")[0]
-        with fetched_run(run_id, None) as (_, _, folder):
+        with fetched_run(run_id, uri) as (_, _, folder):
+            yield _weights_in(folder, weights)
+    elif weights.startswith(MODELS_SCHEME):
+        with fetched_model(weights, uri) as (folder, _):
             yield _weights_in(folder, weights)
     else:
         yield Path(weights) if Path(weights).is_file() else _weights_in(Path(weights), weights)
@@ -147,8 +155,9 @@ def _weights_in(folder: Path, given: str) -> Path:
     file = find_weights(folder)
     if file is None:
         raise WeightsRefused(
-            f"transfer.weights={given}: there are no weights; expected one of {', '.join(PACKAGES)}, a file, the "
-            f"folder of a record that `train` left, or {RUN_PREFIX}ID of a run in MLflow with its model."
+            f"transfer.weights={given}: there are no weights of a network; expected one of {', '.join(PACKAGES)}, a "
+            f"file, the folder of a record that `train` left, {RUN_PREFIX}ID of a run in MLflow with its model, or a "
+            "network of MLflow's registry, models:/NAME/VERSION or models:/NAME@ALIAS."
         )
     return file
 
