@@ -48,7 +48,12 @@ def test_each_rating_is_an_example_named_after_its_pair(make_csv: MakeCsv) -> No
             TargetUnusable,
             r"1 ratings lie outside of data.scale=\[1, 5\], first 6 of 'anna0/film9'",
         ),
-        ("anna0,film9,good", {}, TargetUnusable, "row 61 holds 'good'"),
+        (
+            "anna0,film9,good",
+            {},
+            TargetUnusable,
+            r"row 61 holds 'good' .* data.task=recommendation needs a number in every row. Mend the value\.$",
+        ),
         ("anna0,film9,", {}, TargetUnusable, "1 rows have no value, the first is row 61"),
         ("anna0,film9,3", {"item": "movie"}, ColumnMissing, "data.item: there is no column 'movie'"),
     ],

@@ -25,6 +25,7 @@ from heldout.config.data import (
     Vocabulary,
 )
 from heldout.config.errors import ConfigError
+from heldout.data import tokens
 from heldout.data.card import Card
 from heldout.data.errors import ColumnUnusable, DataError, FileUnreadable, PackageMissing
 from heldout.data.packing import NOTHING, next_tokens
@@ -141,6 +142,12 @@ def test_a_pair_with_a_long_side_is_counted_and_not_cut(write: Write, tmp_path: 
     findings = {one.check: one for one in check(tmp_path / "out", QualityConfig()).findings}
     lost, kept = card.too_long["train"], card.counts["train"]
     assert findings["cut_texts"].value == pytest.approx(lost / (lost + kept))
+
+
+def test_without_tokenizers_the_extra_that_brings_all_is_named(write: Write, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tokens, "find_spec", lambda name: None)
+    with pytest.raises(PackageMissing, match=r"pip install 'heldout\[translation\]'"):
+        prepare(data(write()), tmp_path / "out")
 
 
 def test_a_length_that_leaves_nothing_is_refused(write: Write, tmp_path: Path) -> None:

@@ -140,6 +140,11 @@ def test_class_imbalance_is_the_ratio_in_train(prepared):
     assert found.message == "train holds 96 examples of 'class 0' and 24 of 'class 1'"
 
 
+def test_classes_of_one_size_are_not_told_apart(prepared):
+    found = finding(prepared(), "class_imbalance")
+    assert (found.value, found.message) == (1, "train holds 60 examples of each class")
+
+
 def test_constant_features_as_a_share(prepared):
     x = images()
     x[:120, 0, 0, :] = 9  # constant in train only

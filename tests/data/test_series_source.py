@@ -160,7 +160,7 @@ def test_a_channel_without_any_value_cannot_be_interpolated(tmp_path):
     ("content", "message"),
     [
         (TS + "1,2,x:a\n", r"x\.ts, line 6: could not convert.*separated by commas"),
-        (TS + "1,2:1:a\n", "channels of equal length"),
+        (TS + "1,2:1:a\n", r"line 6: its channels have 2, 1 steps; expected channels of equal length"),
         (TS + "1,2:a\n1,2:3,4:b\n", r"series 'series-2' has 2 channels.*expected the same channels"),
         (TS, "holds no series"),
         (TS.replace("@timeStamps false", "@timeStamps true"), "has time stamps"),
@@ -188,7 +188,8 @@ def test_bytes_are_no_ts_file(tmp_path):
         ({"time": "heat", "values": ["speed"], "id": "state"}, ColumnUnusable, "has two rows at the time"),
         ({"target": "heat", "values": ["speed"]}, ColumnUnusable, "data.target=heat: series 'u0' has"),
         ({"values": ["pressure"]}, ColumnMissing, "data.values=pressure: there is no column"),
-        ({"values": ["state"]}, ColumnUnusable, "column 'state' is declared numeric"),
+        ({"values": ["state"]}, ColumnUnusable, "channel .* holds 'a' in row 1 .*list in data.values"),
+        ({"values": ["state"], "target": "unit"}, ColumnUnusable, "column 'state' .* holds 'a' in row 1"),
         ({"test_path": "other.csv"}, DataError, "expected data.split.method=given"),
         ({"split": SplitConfig(method=SplitMethod.grouped)}, ColumnMissing, "needs data.split.column"),
     ],
@@ -201,6 +202,14 @@ def test_a_long_file_that_does_not_fit_its_config_is_refused(long, change, error
 def test_a_series_without_a_step_is_refused(wide):
     with pytest.raises(FileUnreadable, match="'q' has 1 channels and 0 steps"):
         load_source(wide("p,1,2,3,a", "q,,,,b"))
+
+
+def test_text_among_the_steps_of_a_wide_file_is_refused_with_words_for_series(wide):
+    with pytest.raises(
+        ColumnUnusable, match=r"'t1' of .*wide\.csv, a step of the series, holds 'two' in row 2"
+    ) as caught:
+        load_source(wide("p,1,NA,3,a", "q,1,two,3,b"))
+    assert "data.columns" not in str(caught.value)
 
 
 def test_a_series_without_a_class_is_refused(wide):

@@ -77,7 +77,9 @@ def _parts(raw: RawData, rows: Rows, config: DataConfig, too_long: dict[str, int
     seen = raw.take(rows["train"])
     assert seen.texts is not None
     both = [] if seen.translations is None else seen.translations.tolist()
-    tokenizer = train_tokenizer([*seen.texts.tolist(), *both], settings)
+    # translations are scored by a package more
+    extra = "translation" if seen.is_translated else "text"
+    tokenizer = train_tokenizer([*seen.texts.tolist(), *both], settings, extra)
     known = replace(raw, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size())
 
     def part(name: str) -> RawData:

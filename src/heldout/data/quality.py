@@ -267,6 +267,8 @@ def _class_imbalance(data: _Prepared, policy: QualityConfig) -> _Measure:
         return _NO_CLASSES
     counts = {label: n for label, n in zip(data.card.classes, _train_counts(data), strict=True) if n}
     most, least = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])
+    if counts[most] == counts[least]:
+        return _Measure(1, f"train holds {counts[most]} examples of each class")
     return _Measure(
         counts[most] / counts[least],
         f"train holds {counts[most]} examples of '{most}' and {counts[least]} of '{least}'",

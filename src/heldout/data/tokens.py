@@ -51,11 +51,14 @@ def with_tokens(raw: RawData, train: np.ndarray, config: TokensConfig) -> RawDat
     return replace(raw, inputs=inputs, tokenizer=tokenizer.to_str(), vocabulary=tokenizer.get_vocab_size())
 
 
-def train_tokenizer(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
-    """A tokenizer whose vocabulary comes from these texts."""
+def train_tokenizer(texts: Iterable[str], config: TokensConfig, extra: str = "text") -> Tokenizer:
+    """A tokenizer whose vocabulary comes from these texts.
+
+    extra: which to name where tokenizers are not installed: it should bring all that the texts are for.
+    """
+    library = _library(extra)
     if config.kind is Vocabulary.bytes:
-        return _train_on_bytes(texts, config)
-    library = _library()
+        return _train_on_bytes(library, texts, config)
     words = config.kind is Vocabulary.words
     model = (
         library.models.WordLevel(unk_token=SPECIAL[UNKNOWN])
@@ -80,9 +83,8 @@ def train_tokenizer(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
     return tokenizer
 
 
-def _train_on_bytes(texts: Iterable[str], config: TokensConfig) -> Tokenizer:
+def _train_on_bytes(library: Any, texts: Iterable[str], config: TokensConfig) -> Tokenizer:
     """Byte-level byte-pair encoding (Radford et al. 2019, section 2.2): tokens give every text back."""
-    library = _library()
     tokenizer: Tokenizer = library.Tokenizer(library.models.BPE())
     if config.lowercase:
         tokenizer.normalizer = library.normalizers.Lowercase()
@@ -159,10 +161,10 @@ def decode(tokenizer: Tokenizer, tokens: np.ndarray, length: np.ndarray) -> list
     ]
 
 
-def _library() -> Any:
+def _library(extra: str = "text") -> Any:
     if find_spec("tokenizers") is None:
         raise PackageMissing(
-            "texts need the package tokenizers; expected the extra `text`: pip install 'heldout[text]'."
+            f"texts need the package tokenizers; expected the extra `{extra}`: pip install 'heldout[{extra}]'."
         )
     # its threads would not survive the fork in which a stage runs
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -90,9 +90,10 @@ def numbers(table: pa.Table, config: LabelledData) -> np.ndarray:
         column = column_text(column, config.target)
         row, value = first_not_a_number(column)
         if row >= 0:
+            or_classes = ", or set data.task=classification" if config.task is TaskKind.regression else ""
             raise TargetUnusable(
-                f"{key}: row {row + 1} holds '{value}' (rows counted from 1, after the header); data.task=regression "
-                "needs a number in every row. Mend the value, or set data.task=classification."
+                f"{key}: row {row + 1} holds '{value}' (rows counted from 1, after the header); data.task="
+                f"{config.task.name} needs a number in every row. Mend the value{or_classes}."
             )
         column = parse_numbers(column, config.target)
     if column.null_count:

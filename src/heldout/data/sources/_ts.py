@@ -78,6 +78,9 @@ def _check_header(path: Path, lines: list[str]) -> None:
 def _channels(path: Path, number: int, channels: list[str]) -> np.ndarray:
     try:
         values = [[_number(value) for value in channel.split(",")] for channel in channels]
+        steps = [len(channel) for channel in values]
+        if len(set(steps)) > 1:
+            raise ValueError(f"its channels have {', '.join(map(str, steps))} steps")
         return np.array(values, dtype=np.float64).reshape(len(channels), -1)
     except ValueError as error:
         raise FileUnreadable(

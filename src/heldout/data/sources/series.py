@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from heldout.config.data import DataConfig, MissingSteps, SeriesData, SeriesLayout, SplitMethod, TaskKind
 from heldout.data.arrow import from_numpy
-from heldout.data.columns import column_numbers
+from heldout.data.columns import column_numbers, first_not_a_number, is_text
 from heldout.data.errors import ColumnMissing, ColumnUnusable, DataError, FileUnreadable, NotFinite, shown
 from heldout.data.hashing import hash_file, hash_json
 from heldout.data.raw import RawData
@@ -124,7 +124,7 @@ def _read_unlabelled(path: Path, config: SeriesData) -> _Part:
 
 def _wide(table: pa.Table, values: list[str], config: SeriesData, by: str | None) -> _Part:
     """A row a series of one channel; cells without a value at the end of a row are no steps."""
-    numbers = np.stack([column_numbers(table[name], name) for name in values], axis=1)
+    numbers = np.stack([_values(table, name, config) for name in values], axis=1)
     steps = [int(known[-1]) + 1 if len(known := np.flatnonzero(~np.isnan(row))) else 0 for row in numbers]
     return _Part([row[None, :end] for row, end in zip(numbers, steps, strict=True)], table)
 
@@ -138,7 +138,7 @@ def _long(table: pa.Table, values: list[str], config: SeriesData, by: str | None
         )
     names = _labels.complete_text(table, config.id, "data.id")
     members, first, row_of = np.unique(names, return_index=True, return_inverse=True)
-    numbers = np.stack([column_numbers(table[name], name) for name in values])
+    numbers = np.stack([_values(table, name, config) for name in values])
     position = np.arange(len(names)) if config.time is None else _moments(table, config.time)
     order = np.lexsort((position, row_of))
     _check_order(names[order], position[order], config)
@@ -149,6 +149,22 @@ def _long(table: pa.Table, values: list[str], config: SeriesData, by: str | None
         if name:
             _check_constant(_labels.complete_text(table, name, key), first[row_of], names, f"{key}={name}")
     return _Part(series, table.take(from_numpy(first)))
+
+
+def _values(table: pa.Table, name: str, config: SeriesData) -> np.ndarray:
+    """A column of values as float32 [rows], NaN where one is missing."""
+    try:
+        return column_numbers(table[name], name)
+    except ColumnUnusable:
+        # its advice is for tables
+        kind = table[name].type
+        row, value = first_not_a_number(table[name]) if is_text(kind) else (0, str(table[name][0]))
+        what = "a channel" if config.layout is SeriesLayout.long else "a step"
+        raise ColumnUnusable(
+            f"column '{name}' of {config.path}, {what} of the series, holds '{value}' in row {row + 1} (counted from "
+            "1, after the header); expected numbers. Mend the value, leave the cell empty if it is missing, or list in "
+            "data.values the columns that hold numbers."
+        ) from None
 
 
 def _moments(table: pa.Table, name: str) -> np.ndarray:
