@@ -22,20 +22,29 @@ from heldout.training.train import train
 QUIET = ("tracking.system_metrics_seconds=null", "trainer.max_epochs=2")
 TABLE = ("data=table", "data.path=mine.csv", "data.target=label", "data.id=id", "model=mlp")
 SERIES = ("data=series", "data.path=series.csv", "data.id=sensor", "data.target=state", "model=gru")
+RATINGS = (
+    "data=interactions",
+    "data.path=films.csv",
+    "data.user=viewer",
+    "data.item=film",
+    "data.target=stars",
+    "task=recommend",
+    "model=matrix_factorisation",
+)
 
 Predict = Callable[..., pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a table, series, and a model of each."""
+    """A folder with a table, series and ratings, and a model of each."""
     folder = tmp_path_factory.mktemp("predict")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         _write_files()
-        for name, overrides in {"table": TABLE, "series": SERIES}.items():
+        for name, overrides in {"table": TABLE, "series": SERIES, "ratings": RATINGS}.items():
             with hydra_session():
                 train(to_stage(compose_stage("train", [*overrides, *QUIET, f"out={name}"])))
         yield folder
@@ -61,6 +70,9 @@ def _write_files() -> None:
             "state": np.repeat(random.choice(["on", "off"], 60), steps),
         }
     ).to_csv("series.csv", index=False)
+    pairs = [(f"v{viewer}", f"film {film}") for viewer in range(12) for film in range(8)]
+    ratings = pd.DataFrame(pairs, columns=["viewer", "film"])
+    ratings.assign(stars=random.integers(1, 6, len(ratings))).to_csv("films.csv", index=False)
 
 
 @pytest.fixture
@@ -122,6 +134,20 @@ def test_series_are_read_as_for_the_training_with_or_without_classes(predicted: 
     assert same(predicted("run=series/seed-0", "path=series.csv"), recorded("series"))
     pd.read_csv("series.csv").drop(columns="state").to_csv("unknown.csv", index=False)
     assert same(predicted("run=series/seed-0", "path=unknown.csv"), recorded("series"))
+
+
+def test_ratings_have_the_columns_of_their_training(predicted: Predict) -> None:
+    found = predicted("run=ratings/seed-0", "path=films.csv")
+    rows = pd.read_csv("films.csv")
+    found = found.set_index(pd.Index(rows["viewer"] + "/" + rows["film"]))
+    expected = Record.load("ratings/seed-0").predictions_of("validation")
+    assert np.allclose(found.loc[expected.ids, "prediction"], expected.columns["prediction"], atol=1e-5)
+
+
+def test_ratings_without_them_are_refused_by_their_names(predicted: Predict) -> None:
+    pd.read_csv("films.csv").rename(columns={"viewer": "user"}).to_csv("renamed.csv", index=False)
+    with pytest.raises(UserError, match=r"'viewer' are missing.*viewer \(category\), film \(category\)"):
+        predicted("run=ratings/seed-0", "path=renamed.csv")
 
 
 def test_rows_without_ids_are_numbered_and_a_run_tells_of_them(predicted: Predict) -> None:

@@ -11,7 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from heldout.config.compose import load_data_config
-from heldout.config.data import CorpusData, FileData, PairsData, SeriesData, TableData, TextFilesData
+from heldout.config.data import (
+    CorpusData,
+    DataConfig,
+    FileData,
+    InteractionsData,
+    PairsData,
+    SeriesData,
+    TableData,
+    TextFilesData,
+)
 from heldout.config.predict import PredictConfig
 from heldout.data.card import Card
 from heldout.data.columns import column_numbers, column_text, encode_table
@@ -72,10 +81,19 @@ def examples_of(config: PredictConfig, model: TrainedModel) -> Examples:
             raise _does_not_fit(path, card, problems, [f"{column} (text)"])
         texts = [text or "" for text in column_text(table[column], column).to_pylist()]
         return _encoded(ids, texts, model)
-    if problems := [*_missing([one["name"] for one in card.columns], table), *_unreadable(card, table)]:
+    names = _names_in_file(data, card)
+    if problems := [*_missing(list(names.values()), table), *_unreadable(card, names, table)]:
         kinds = {"numeric": "number", "categorical": "category"}
-        raise _does_not_fit(path, card, problems, [f"{one['name']} ({kinds[one['kind']]})" for one in card.columns])
-    return Examples(ids, encode_table(table, card))
+        expected = [f"{names[one['name']]} ({kinds[one['kind']]})" for one in card.columns]
+        raise _does_not_fit(path, card, problems, expected)
+    return Examples(ids, encode_table(pa.table({own: table[given] for own, given in names.items()}), card))
+
+
+def _names_in_file(data: DataConfig, card: Card) -> dict[str, str]:
+    """By the names of the card's columns those in the user's file: ratings have their own, which the config knows."""
+    if isinstance(data, InteractionsData):
+        return {"user": data.user, "item": data.item}
+    return {one["name"]: one["name"] for one in card.columns}
 
 
 def _lines(path: Path, config: PredictConfig, model: TrainedModel) -> Examples:
@@ -158,9 +176,9 @@ def _missing(names: list[str], table: pa.Table) -> Iterator[str]:
         yield f"the columns {shown(missing)} are missing"
 
 
-def _unreadable(card: Card, table: pa.Table) -> Iterator[str]:
+def _unreadable(card: Card, names: dict[str, str], table: pa.Table) -> Iterator[str]:
     for column in card.columns:
-        name = column["name"]
+        name = names[column["name"]]
         if name not in table.column_names:
             continue
         try:
