@@ -69,6 +69,19 @@ def test_blocks_hold_every_token_of_every_text_once(folder: Path, tmp_path: Path
     assert card.counts["train"] > card.counts["test"] > 0
 
 
+def test_of_a_few_long_texts_a_limit_keeps_so_many_blocks(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for number in range(10):
+        text = f"{number} " + "so it goes on and on " * 20
+        (tmp_path / "texts" / f"{number}.txt").write_text(text, encoding="utf-8")
+    split = SplitConfig(method=SplitMethod.random, validation=0.2, test=0.2)
+    whole = prepare(corpus(tmp_path / "texts", split=split), tmp_path / "whole")
+    limited = prepare(corpus(tmp_path / "texts", split=split, limit=20), tmp_path / "out")
+    assert min(whole.counts.values()) > 12
+    assert limited.counts == {"train": 12, "validation": 4, "test": 4}
+    assert len(np.unique(read_split(tmp_path / "out", "train").ids)) == 12
+
+
 def test_an_id_says_in_which_text_a_block_begins(folder: Path, tmp_path: Path) -> None:
     card = prepare(corpus(folder), tmp_path / "out")
     split = read_split(tmp_path / "out", "train")

@@ -86,7 +86,8 @@ class DataConfig:
     # drawn); the group `task` has to fit
     task: TaskKind = TaskKind.classification
     split: SplitConfig = field(default_factory=SplitConfig)
-    # keep at most so many examples, drawn by the split seed; null keeps all
+    # keep at most so many examples, drawn by the split seed; of texts to be continued so many texts, and about so many
+    # blocks. null keeps all
     limit: int | None = None
     # share of train that is used, of each class alike; a smaller share is part of every larger one
     train_share: float = 1.0
@@ -464,6 +465,8 @@ class QualityConfig:
     cut_texts: Check = field(default_factory=Check)
     # share of train and validation examples without content: one value everywhere, no known token, an empty side
     empty_examples: Check = field(default_factory=Check)
+    # recordings: share of train and validation in which samples in a row stay at full scale: too loud for the device
+    clipped_recordings: Check = field(default_factory=Check)
     # pairs for translation: share of train and validation whose sides are the same, and so were likely not translated
     untranslated: Check = field(default_factory=Check)
     # pairs for translation: share of train and validation of which one side is too long for the other

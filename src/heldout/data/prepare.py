@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from heldout.data.sources import load_source
 from heldout.data.splits import Rows, limit_rows, share_of_train, split_rows
 from heldout.data.statistics import compute_statistics, target_statistics
 from heldout.data.store import file_name, input_specs, write_split
+from heldout.data.subset import fixed_subset
 from heldout.data.tokens import train_tokenizer, with_tokens
 from heldout.scoring import MEASURED
 
@@ -85,7 +87,12 @@ def _parts(raw: RawData, rows: Rows, config: DataConfig, too_long: dict[str, int
     def part(name: str) -> RawData:
         of_split = known.take(rows[name])
         if known.continued:
-            return packed(of_split, tokenizer, settings.max_tokens)
+            blocks = packed(of_split, tokenizer, settings.max_tokens)
+            if config.limit is None:
+                return blocks
+            # few texts may be long ones
+            most = math.ceil(config.limit * len(rows[name]) / sum(map(len, rows.values())))
+            return blocks.take(fixed_subset(len(blocks), most))
         made, too_long[name] = paired(of_split, tokenizer, settings.max_tokens)
         if len(made) == 0:
             raise SplitImpossible(
