@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from heldout.config.data import MlbenchData, SpeechesData
 from heldout.training.train import train
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+# of computing, for what is to end within a minute on two cores that may have other work
+MOST_SECONDS = 60
 QUICK = ("budget=fast", "tracking.models=false", "tracking.system_metrics_seconds=null")
 
 
@@ -78,6 +81,8 @@ def test_an_experiment_runs_at_the_fast_budget(place: Path, job: tuple[str, ...]
         config.data.folder = str(stand_in(place / "mlbench", config.data.item))
     if isinstance(config.data, SpeechesData) and not Path(config.data.folder).is_dir():
         config.data.folder = str(speeches(place / "speeches"))
+    started = time.process_time()
     (record,) = train(config)
+    assert time.process_time() - started <= MOST_SECONDS
     assert record.info["status"] == "finished"
     assert record.prediction_splits == ("train", "validation")
