@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -14,6 +15,7 @@ from heldout.config.data import (
     AudioData,
     Differing,
     MelConfig,
+    QualityConfig,
     SplitConfig,
     SplitMethod,
     SpokenDigitsData,
@@ -21,8 +23,10 @@ from heldout.config.data import (
 )
 from heldout.data.errors import DataError, FileUnreadable, PackageMissing, SplitImpossible
 from heldout.data.prepare import prepare
+from heldout.data.quality import check
 from heldout.data.sources import _espeak, audio, load_source
 from heldout.data.sources._espeak import Utterance, speak
+from heldout.data.sources.audio import judged_sound
 from heldout.data.store import read_split
 
 RATE = 8000
@@ -163,6 +167,64 @@ def test_without_soundfile_the_extra_is_named(config, monkeypatch):
     monkeypatch.setattr(audio, "find_spec", lambda name: None)
     with pytest.raises(PackageMissing, match=r"pip install 'heldout\[audio\]'"):
         load_source(config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        *((kind, "wav") for kind in ("PCM_U8", "PCM_16", "PCM_24", "FLOAT")),
+        *((kind, "flac") for kind in ("PCM_S8", "PCM_16", "PCM_24")),
+    ],
+)
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("loud", [1.5, 1.0, 0.5])
+def test_a_run_at_full_scale_is_clipped(config, tmp_path, kind, suffix, side, loud):
+    tone = np.sin(2 * np.pi * 300 * np.arange(1600) / RATE)
+    wave = side * np.minimum(np.where(tone > 0, loud, 0.5) * tone, 1)
+    soundfile.write(tmp_path / f"tone.{suffix}", wave, RATE, subtype=kind)
+    assert judged_sound(tmp_path / f"tone.{suffix}", config)[1] == (loud > 1)
+
+
+def test_what_is_clipped_in_one_channel_and_at_another_rate_is_found(config, tmp_path):
+    tone = np.sin(2 * np.pi * 300 * np.arange(3200) / 16000)
+    config.other_format = Differing.convert
+    for loud in (1.5, 0.5):
+        soundfile.write(tmp_path / "a.wav", np.stack([tone / 3, (loud * tone).clip(-1, 1)], axis=1), 16000)
+        assert judged_sound(tmp_path / "a.wav", config)[1] == (loud > 1)
+
+
+def test_what_lies_behind_the_longest_time_is_not_judged(config, tmp_path):
+    tone = np.sin(2 * np.pi * 300 * np.arange(RATE) / RATE)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([tone / 2, (2 * tone).clip(-1, 1)]), RATE)
+    assert judged_sound(tmp_path / "a.wav", config)[1]
+    config.max_seconds = 1.0
+    assert not judged_sound(tmp_path / "a.wav", config)[1]
+
+
+def test_clipped_recordings_are_counted_and_named(config, folder, tmp_path):
+    for file in folder.rglob("s*-*[02468].*"):
+        samples, rate = soundfile.read(file)
+        soundfile.write(file, (4 * samples).clip(-1, 1), rate)
+    # the damaged one is left out, and those behind it keep what was found of them
+    (folder / "high" / "s0-1.wav").write_text("no sound")
+    config.unreadable = Unreadable.skip
+    card = prepare(config, tmp_path / "out")
+    ids = [str(one) for name in ("train", "validation") for one in read_split(tmp_path / "out", name).ids]
+    loud = [one for one in ids if one.startswith("low")]
+    found = {one.check: one for one in check(tmp_path / "out", QualityConfig()).findings}["clipped_recordings"]
+    assert found.value == len(loud) / len(ids)
+    assert "recordings are clipped" in found.message
+    assert "'low/" in found.message
+    assert "'high/" not in found.message
+    assert prepare(config, tmp_path / "again") == card
+
+
+def test_recordings_without_clipping_keep_the_bytes_that_they_had(config, tmp_path):
+    prepare(config, tmp_path / "out")
+    with pa.memory_map(str(tmp_path / "out" / "train.arrow")) as source:
+        assert not pa.ipc.open_file(source).schema.metadata
+    found = {one.check: one for one in check(tmp_path / "out", QualityConfig()).findings}["clipped_recordings"]
+    assert (found.value, found.message[:5]) == (0, "0 of ")
 
 
 @pytest.fixture(scope="module")

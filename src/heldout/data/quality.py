@@ -17,7 +17,7 @@ from heldout.data.errors import DataError, shown
 from heldout.data.pairs import has_equal_sides, side_sizes
 from heldout.data.similarity import Features, Inputs, fingerprints, nearest_similarity
 from heldout.data.statistics import valid_steps
-from heldout.data.store import Split, read_split
+from heldout.data.store import Split, clipped_ids, read_split
 from heldout.data.test_split import inputs_for_duplicate_check
 from heldout.data.tokens import UNKNOWN, load_tokenizer, without_content
 from heldout.scoring import LANGUAGE, TRANSLATION
@@ -240,6 +240,14 @@ def _empty_examples(data: _Prepared, policy: QualityConfig) -> _Measure:
     return _share_of(empty, len(data.train) + len(data.validation), "examples are without content")
 
 
+def _clipped_recordings(data: _Prepared, policy: QualityConfig) -> _Measure:
+    if data.card.source != "audio":
+        return _Measure(0, "no recordings of the user's")
+    examples = len(data.train) + len(data.validation)
+    clipped = [one for split in ("train", "validation") for one in clipped_ids(data.directory, split)]
+    return _share_of(clipped, examples, "recordings are clipped: samples in a row stay at full scale")
+
+
 def _untranslated(data: _Prepared, policy: QualityConfig) -> _Measure:
     if data.card.task != TRANSLATION:
         return _NO_PAIRS
@@ -387,6 +395,7 @@ CHECKS: dict[str, Callable[[_Prepared, QualityConfig], _Measure]] = {
     "unknown_tokens": _unknown_tokens,
     "cut_texts": _cut_texts,
     "empty_examples": _empty_examples,
+    "clipped_recordings": _clipped_recordings,
     "untranslated": _untranslated,
     "unequal_sides": _unequal_sides,
     "class_imbalance": _class_imbalance,

@@ -45,6 +45,8 @@ class RawData:
     group: np.ndarray | None = None
     # numbers that grow with time, [n]
     time: np.ndarray | None = None
+    # recordings only: whether samples in a row stay at full scale, [n]; for `validate`, no model sees it
+    clipped: np.ndarray | None = None
     # table only
     columns: list[Column] = field(default_factory=list)
     # numbers are ratings, which the first categorical column's users gave to the second one's items
@@ -171,6 +173,7 @@ class RawData:
             split=pick(self.split),
             group=pick(self.group),
             time=pick(self.time),
+            clipped=pick(self.clipped),
         )
 
     def class_indices(self) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Splits as Arrow IPC files: written byte-identically, read as views of the memory map.
 
 A file holds one uncompressed record batch with the columns `id` (text), `target` (int32; numbers: float64) and one
-column an input: a fixed-shape tensor, or int32 for the lengths of series.
+column an input: a fixed-shape tensor, or int32 for the lengths of series. The ids of clipped recordings, where there
+are some, stand in the metadata of its schema.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from heldout.data.arrow import from_numpy, from_texts, to_numpy
 from heldout.data.card import SPLITS, Card, InputSpec
 from heldout.data.errors import CardMismatch, CorruptFile, DataError, TestSetSealed
 from heldout.data.raw import RawData
+
+# key of the metadata
+CLIPPED = b"clipped"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,8 @@ def write_split(path: Path, data: RawData) -> None:
     columns = {"id": from_texts(data.ids.tolist()), "target": to_column(data.targets())}
     columns |= {name: to_column(array) for name, array in data.inputs.items()}
     batch = pa.record_batch(columns)
+    if data.clipped is not None and data.clipped.any():
+        batch = batch.replace_schema_metadata({CLIPPED: json.dumps(data.ids[data.clipped].tolist())})
     # images of some gigabytes have more values than an int32 counts; Arrow for C++ and Python reads them
     options = pa.ipc.IpcWriteOptions(allow_64bit=True)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema, options=options) as writer:
@@ -67,6 +74,14 @@ def read_split(directory: Path, split: str) -> Split:
             "validation, and run the evaluate stage (open_test_split in code) at the end."
         )
     return map_split(directory, split, Card.load(directory))
+
+
+def clipped_ids(directory: Path, split: str) -> list[str]:
+    """The ids of the clipped recordings of a split that was read before."""
+    with pa.memory_map(str(Path(directory) / file_name(split))) as source:
+        metadata = pa.ipc.open_file(source).schema.metadata or {}
+    ids: list[str] = json.loads(metadata.get(CLIPPED, b"[]"))
+    return ids
 
 
 def map_split(directory: Path, split: str, card: Card) -> Split:

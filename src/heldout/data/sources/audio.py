@@ -18,6 +18,11 @@ from heldout.data.sources._ts import stack
 from heldout.data.sources._wav import missing_bytes
 
 SUFFIXES = (".wav", ".flac")
+# the highest value that can be written is a step below 1, 0.992 of 8 bits; that of mu-law lies lower, and its steps are
+# so wide there that any loud tone rests on it
+FULL_SCALE = 0.99
+# so many samples in a row are clipped: a peak that just fits touches full scale once or twice
+CLIPPED_RUN = 3
 
 
 @source("audio")
@@ -35,14 +40,21 @@ def load(config: DataConfig) -> RawData:
         raise PackageMissing("recordings need soundfile; expected the extra `audio`: pip install 'heldout[audio]'.")
     listing = list_files(config, SUFFIXES)
     features: list[np.ndarray] = []
+    clipped: list[bool] = []
 
-    def read(file: Path) -> np.ndarray:
-        return log_mel(read_sound(file, config), config.mel)
+    def read(file: Path) -> tuple[np.ndarray, bool]:
+        sound, too_loud = judged_sound(file, config)
+        return log_mel(sound, config.mel), too_loud
 
-    listing = listing.take(read_each(listing, config, read, lambda _, mel: features.append(mel)))
+    def keep(_: int, found: tuple[np.ndarray, bool]) -> None:
+        features.append(found[0])
+        clipped.append(found[1])
+
+    listing = listing.take(read_each(listing, config, read, keep))
     return RawData(
         inputs=stack(Path(config.path), features, listing.ids.tolist()),
         **listing.about(),
+        clipped=np.array(clipped),
         file_hash=hash_json([hash_file(file) for file in listing.files]),
         license="not stated",
         description=f"{len(features)} recordings of {Path(config.path).name}, as log-mel features.",
@@ -51,6 +63,15 @@ def load(config: DataConfig) -> RawData:
 
 def read_sound(file: Path, config: AudioData) -> np.ndarray:
     """The samples of a file, float64 [n] between -1 and 1 at the rate of the config, cut to its longest.
+
+    Raises:
+        FileUnreadable: see `judged_sound`.
+    """
+    return judged_sound(file, config)[0]
+
+
+def judged_sound(file: Path, config: AudioData) -> tuple[np.ndarray, bool]:
+    """As `read_sound`, and whether the samples are clipped.
 
     Raises:
         FileUnreadable: absent, damaged, cut off, empty, or of another rate or more channels, where these are not
@@ -76,4 +97,18 @@ def read_sound(file: Path, config: AudioData) -> np.ndarray:
             "(data.mel.sample_rate) in one; data.other_format=convert converts"
         )
     sound = resample(samples.mean(axis=1), rate, wanted)
-    return sound if config.max_seconds is None else sound[: round(config.max_seconds * wanted)]
+    if config.max_seconds is not None:
+        sound, samples = sound[: round(config.max_seconds * wanted)], samples[: round(config.max_seconds * rate)]
+    # other channels and another rate would blur it
+    return sound, is_clipped(samples)
+
+
+def is_clipped(samples: np.ndarray) -> bool:
+    """Whether samples in a row of a channel, [n, channels], stay at the highest or lowest value that can be written."""
+    for wave in (*samples.T, *-samples.T):
+        top = wave.max(initial=0)
+        if top >= FULL_SCALE and len(wave) >= CLIPPED_RUN:
+            runs = np.lib.stride_tricks.sliding_window_view(wave == top, CLIPPED_RUN)
+            if runs.all(axis=1).any():
+                return True
+    return False
