@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from mlflow.tracking import MlflowClient
 from tests.conftest import ROOT
 
@@ -31,20 +32,30 @@ RATINGS = (
     "task=recommend",
     "model=matrix_factorisation",
 )
+SOUNDS = (
+    "data=audio",
+    "data.path=tones",
+    "data.mel.sample_rate=8000",
+    "data.mel.mels=12",
+    "data.split.method=stratified",
+    "model=logistic",
+)
+IMAGES = ("data=digits", "data.limit=300", "model=majority")
 
 Predict = Callable[..., pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a table, series and ratings, and a model of each."""
+    """A folder with a table, series, ratings and recordings, and a model of each, and of images."""
     folder = tmp_path_factory.mktemp("predict")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("HELDOUT_CONF", str(ROOT / "conf"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         _write_files()
-        for name, overrides in {"table": TABLE, "series": SERIES, "ratings": RATINGS}.items():
+        of = {"table": TABLE, "series": SERIES, "ratings": RATINGS, "sounds": SOUNDS, "images": IMAGES}
+        for name, overrides in of.items():
             with hydra_session():
                 train(to_stage(compose_stage("train", [*overrides, *QUIET, f"out={name}"])))
         yield folder
@@ -73,6 +84,14 @@ def _write_files() -> None:
     pairs = [(f"v{viewer}", f"film {film}") for viewer in range(12) for film in range(8)]
     ratings = pd.DataFrame(pairs, columns=["viewer", "film"])
     ratings.assign(stars=random.integers(1, 6, len(ratings))).to_csv("films.csv", index=False)
+    for i in range(24):
+        name = ("low", "high")[i % 2]
+        _tone(Path("tones") / name / f"{i}.{('wav', 'flac')[i // 2 % 2]}", (300, 2000)[i % 2] + i, 0.2 + i % 3 / 10)
+
+
+def _tone(file: Path, hertz: float, seconds: float, rate: int = 8000) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(file, 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate), rate)
 
 
 @pytest.fixture
@@ -150,6 +169,34 @@ def test_ratings_without_them_are_refused_by_their_names(predicted: Predict) -> 
         predicted("run=ratings/seed-0", "path=renamed.csv")
 
 
+def test_recordings_are_read_as_for_the_training(predicted: Predict) -> None:
+    expected = recorded("sounds")
+    found = predicted("run=sounds/seed-0", "path=tones")
+    assert len(found) == 24
+    assert same(found, expected)
+    files = pd.DataFrame({"file": [f"tones/{name}" for name in found.index], "call": [f"c{row}" for row in range(24)]})
+    files.to_csv("tones.csv", index=False)
+    listed = predicted("run=sounds/seed-0", "path=tones.csv")
+    assert list(listed.index) == list(files["file"])
+    assert same(listed.set_index(found.index), expected)
+    assert list(predicted("run=sounds/seed-0", "path=tones.csv", "id=call").index) == list(files["call"])
+    first = expected.index[0]
+    alone = predicted("run=sounds/seed-0", f"path=tones/{first}")
+    assert same(alone.rename({Path(first).name: first}), expected.iloc[:1])
+
+
+def test_recordings_that_cannot_be_used_are_named_at_once(predicted: Predict, tmp_path: Path) -> None:
+    _tone(tmp_path / "mine" / "quick.wav", 300, 0.2, rate=16000)
+    (tmp_path / "mine" / "text.flac").write_text("no sound")
+    with pytest.raises(
+        UserError, match=r"2 of 2 recordings cannot be used:\n  .*quick.wav: 16000 .*\n  .*text.flac: no"
+    ):
+        predicted("run=sounds/seed-0", f"path={tmp_path}/mine")
+    _tone(tmp_path / "mine" / "quick.wav", 300, 0.9)
+    with pytest.raises(UserError, match=r"12 channels and 88 to 88 steps.*12 channels and at most 38 steps"):
+        predicted("run=sounds/seed-0", f"path={tmp_path}/mine/quick.wav")
+
+
 def test_rows_without_ids_are_numbered_and_a_run_tells_of_them(predicted: Predict) -> None:
     found = predicted("run=table/seed-0", "path=mine.csv")
     assert list(found.index[:2]) == ["1", "2"]
@@ -187,6 +234,9 @@ def test_all_that_does_not_fit_is_said_at_once(predicted: Predict, tmp_path: Pat
         (["run=table/seed-0", "path=mine.csv", "id=name"], "id=name: there is no such column"),
         (["run=table/seed-0", "prepared=elsewhere"], "expected path=FILE, or prepared=FOLDER"),
         (["run=series/seed-0", "path=long.csv"], "1 channels and 9 to 9 steps"),
+        (["run=sounds/seed-0", "path=sounds/seed-0"], "holds no file that ends in .wav, .flac"),
+        (["run=sounds/seed-0", "path=mine.csv"], "there is no column 'file' .data.file of the training.; it has 'id'"),
+        (["run=images/seed-0", "path=mine.csv"], r"digits .*only of data=table, .* and audio.*shape \(1, 8, 8\) each"),
         (["run=table/seed-0", "split=test"], "split"),
     ],
 )

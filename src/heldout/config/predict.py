@@ -18,7 +18,8 @@ class PredictConfig:
     # models:/NAME/VERSION or models:/NAME@ALIAS
     run: str = MISSING
     # csv or parquet file of the user's, with the columns that the model was trained on: tables, ratings, texts, and
-    # series in the layout of their training; to be translated also a .txt file, a text a line; null takes prepared data
+    # series in the layout of their training; to be translated also a .txt file, a text a line; of recordings the file
+    # that lists them, a folder, or one of them; null takes prepared data
     path: str | None = None
     # of the file: the column of ids; null numbers the rows
     id: str | None = None

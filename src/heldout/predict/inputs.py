@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from heldout.config.compose import load_data_config
 from heldout.config.data import (
+    AudioData,
     CorpusData,
     DataConfig,
     FileData,
@@ -26,11 +27,13 @@ from heldout.data.card import Card
 from heldout.data.columns import column_numbers, column_text, encode_table
 from heldout.data.errors import DataError, shown
 from heldout.data.sources._files import read_table
+from heldout.data.sources.audio import SUFFIXES
 from heldout.data.sources.corpus import read_lines
 from heldout.data.store import read_split
 from heldout.data.tokens import load_tokenizer
 from heldout.predict.errors import DoesNotFit
 from heldout.predict.model import TrainedModel
+from heldout.predict.recordings import listed_recordings, mel_inputs, recordings_in
 from heldout.scoring import TRANSLATION
 
 if TYPE_CHECKING:
@@ -64,11 +67,14 @@ def examples_of(config: PredictConfig, model: TrainedModel) -> Examples:
     card, path = model.card, Path(config.path)
     if isinstance(data, SeriesData):
         return _series(path, replace(data, path=config.path, test_path=None, id=config.id or data.id), card)
+    if isinstance(data, AudioData):
+        return _recordings(path, data, config, card)
     if not card.columns and not card.tokenizer:
         raise DoesNotFit(
-            f"path={path}: the model was trained on {card.name}, of the modality {card.modality}, which no csv or "
-            "parquet file holds. Leave path out, for a split of the data it was trained on, or give other prepared "
-            "data of the same kind as prepared=FOLDER."
+            f"path={path}: the model was trained on {card.name} (data.source={data.source}), and how such examples lie "
+            "in a file is known only of data=table, interactions, text, corpus, pairs, series and audio. Leave path "
+            f"out, for a split of the data it was trained on; or give arrays of the shape {card.input_shape} each to "
+            "the model itself, as mlflow.pyfunc.load_model loads it."
         )
     if card.task == TRANSLATION and path.suffix == LINES:
         return _lines(path, config, model)
@@ -140,6 +146,24 @@ def _series(path: Path, data: SeriesData, card: Card) -> Examples:
     from heldout.data.sources.series import read_series
 
     ids, inputs = read_series(path, data)
+    return Examples(ids, _as_long(path, inputs, card))
+
+
+def _recordings(path: Path, data: AudioData, config: PredictConfig, card: Card) -> Examples:
+    if path.is_dir():
+        files = recordings_in(path)
+        ids = np.array([file.relative_to(path).as_posix() for file in files])
+    elif path.suffix.lower() in SUFFIXES:
+        files, ids = [path], np.array([path.name])
+    else:
+        table = read_table(path, _reader(config), key="path")
+        files = listed_recordings(path, table, data.file)
+        ids = _ids(table, config) if config.id else np.array(column_text(table[data.file], data.file).to_pylist())
+    return Examples(ids, _as_long(path, mel_inputs(path, files, data), card))
+
+
+def _as_long(path: Path, inputs: dict[str, np.ndarray], card: Card) -> dict[str, np.ndarray]:
+    """Series with as many steps as those of the training, zeros after their end."""
     channels, steps = card.input_shape
     found = inputs["x"]
     length = inputs.get("length", np.full(len(found), found.shape[2], np.int32))
@@ -152,7 +176,7 @@ def _series(path: Path, data: SeriesData, card: Card) -> Examples:
         )
     x = np.zeros((len(found), channels, steps), np.float32)
     x[:, :, : found.shape[2]] = found
-    return Examples(ids, {"x": x, "length": length} if varying else {"x": x})
+    return {"x": x, "length": length} if varying else {"x": x}
 
 
 def _reader(config: PredictConfig) -> FileData:
