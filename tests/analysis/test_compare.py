@@ -145,6 +145,22 @@ def test_other_records_change_nothing_but_reference_and_lift(records: Path, comp
     assert alone == [r.measures for r in comparison.runs if r.family == "cnn"]
 
 
+def test_what_was_measured_on_other_examples_is_no_reference_and_no_baseline(tmp_path: Path) -> None:
+    """One name of data may have several splits, as in a walk forward; that one of them is harder says nothing."""
+    modest = Plan("modest", train=0.62, validation=0.60, test=0.60)
+    forest = replace(FOREST, train=0.95, validation=0.92, test=0.91)
+    for data in ("toy", "later"):
+        plant(tmp_path / "of_one", modest if data == "toy" else forest, data=data)
+        plant(tmp_path / "of_both", modest if data == "toy" else forest)
+    for file in (tmp_path / "of_one" / "later").rglob("record.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"data": "toy"}))
+    found = {name: family(compare(load(tmp_path / name), CFG), "modest") for name in ("of_one", "of_both")}
+    told = {name: "there was more to learn" in " ".join(one.verdict.evidence) for name, one in found.items()}
+    assert told == {"of_one": False, "of_both": True}
+    assert found["of_one"].lift is None
+    assert found["of_both"].lift.baseline == "random_forest"
+
+
 def test_files_are_the_same_whatever_the_order_of_the_records(records: Path, tmp_path: Path) -> None:
     compare(load(records), CFG).write(tmp_path / "a")
     compare(list(reversed(load(records))), CFG).write(tmp_path / "b")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from heldout.config.compose import compose_stage, hydra_session, to_stage
 from heldout.config.data import DataConfig
@@ -13,6 +16,8 @@ from heldout.config.errors import ConfigError
 from heldout.data.errors import PackageMissing
 from heldout.data.sources import load_source, sp500
 from heldout.data.splits import split_rows
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def config(*overrides: str) -> DataConfig:
@@ -53,11 +58,29 @@ def test_no_day_that_train_sees_or_predicts_is_in_a_later_split(data: str) -> No
     assert sum(len(of) for of in without.values()) == len(raw)
 
 
+def test_in_a_walk_forward_each_test_begins_where_the_one_before_has_ended() -> None:
+    study = yaml.safe_load((CONF / "study" / "walk_forward.yaml").read_text(encoding="utf-8"))
+    raw = load_source(config("data=sp500_volatility"))
+    tests = [
+        np.sort(raw.time[split_rows(raw, config("data=sp500_volatility", f"data.split.until={until}").split)["test"]])
+        for until in study["grid"]["data.split.until"]
+    ]
+    assert tests[-1][-1] == raw.time.max()
+    for before, after in itertools.pairwise(tests):
+        # by the rounding of shares it may be a day more or less
+        assert abs(after[0] - before[-1] - 1) <= 1
+        assert len(after) > len(before) > 300
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["data.split.embargo=5"], "windows on both sides of a border would share days"),
         (["data.split.method=random", "data.split.embargo=0"], "windows on both sides of a border would share days"),
+        (
+            ["data.split.method=random", "data.split.embargo=0", "data.split.until=0.5"],
+            "data.split.until=0.5 with data.split.method=random: none of the examples are the oldest",
+        ),
         (["data.window=0"], "data.window=0: expected more than 0"),
     ],
 )

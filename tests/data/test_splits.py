@@ -111,6 +111,18 @@ def test_time_puts_the_newest_into_test_and_ties_on_one_side(raw, split_config):
     assert validation.max() < test.min()
 
 
+def test_a_walk_forward_splits_the_oldest_as_if_there_were_no_later_ones(raw, split_config):
+    early = raw.take(np.flatnonzero(raw.time < np.median(raw.time)))
+    rows, alone = split_rows(raw, split_config("time", until=0.5)), split_rows(early, split_config("time"))
+    for name in SPLITS:
+        assert sorted(raw.ids[rows[name]]) == sorted(early.ids[alone[name]])
+
+
+def test_a_walk_forward_over_nothing_is_refused(make_raw, split_config):
+    with pytest.raises(SplitImpossible, match=r"split.until=0.5 leaves no example"):
+        split_rows(make_raw(time=np.zeros(60)), split_config("time", until=0.5))
+
+
 def test_given_keeps_the_test_set_of_the_source(raw, split_config):
     for seed in (0, 1):
         rows = split_rows(raw, split_config("given", seed=seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -96,17 +97,37 @@ class DataSet:
         decide = judge_generator if measures.scoring.draws else judge
         return Run.of(record, name, measures, decide(measures, self._reference(name), self._cfg))
 
+    def _beside(self, name: str) -> list[str]:
+        """The configurations that were measured on the same examples as `name`, itself among them, best first.
+
+        A name of data may stand for several splits of it, or for several ways to make it, as in a walk forward.
+        """
+        return [other for other in self.ranking if self._examples[other] == self._examples[name]]
+
+    @cached_property
+    def _examples(self) -> dict[str, str]:
+        """A hash of the ids and targets of validation, by configuration with a finished run."""
+        hashes = {}
+        for name in self.ranking:
+            found = self._finished(name)[0].predictions_of("validation")
+            order = np.argsort(found.ids)
+            digest = hashlib.sha256("\n".join(found.ids[order].tolist()).encode())
+            if len(found.target):
+                digest.update(np.ascontiguousarray(found.target[order]).tobytes())
+            hashes[name] = digest.hexdigest()
+        return hashes
+
     def _copies(self, name: str) -> bool:
         """Whether most runs draw copies of train, which are like new images whatever was learned."""
         measures = [self._measures[record.path] for record in self._finished(name)]
         return 2 * sum(one.scoring.draws and copies(one, self._cfg) for one in measures) > len(measures)
 
     def _reference(self, name: str) -> Reference | None:
-        """The best configuration other than `name`, its mean score on validation with an interval over examples.
+        """The best configuration beside `name`, its mean score on validation with an interval over examples.
 
         One that copies shows what the data are like, not what can be learned of them.
         """
-        best = next((other for other in self.ranking if other != name and not self._copies(other)), None)
+        best = next((other for other in self._beside(name) if other != name and not self._copies(other)), None)
         if best is None:
             return None
         return Reference(self.labels[best], self._over_examples(best))
@@ -122,7 +143,7 @@ class DataSet:
 
     def _lift(self, name: str) -> Lift | None:
         """Lift over the best baseline: on test where both were evaluated there, as validation chose the baseline."""
-        baselines = [other for other in self.ranking if self._records[other][0].info["kind"] == "baseline"]
+        baselines = [other for other in self._beside(name) if self._records[other][0].info["kind"] == "baseline"]
         if not baselines or name == baselines[0]:
             return None
         pair = self._finished(name), self._finished(baselines[0])

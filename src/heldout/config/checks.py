@@ -118,6 +118,7 @@ RULES: dict[str, Rule] = {
     "spans": (lambda value: value and all(v > 0 for v in value), "a list of whole numbers above 0"),
     "window": POSITIVE,
     "embargo": AT_LEAST_ZERO,
+    "until": UP_TO_ONE,
     "scale": (lambda value: len(value) == 2 and value[0] < value[1], "the lowest and the highest rating, or null"),
     "max_epochs": POSITIVE,
     "batch_size": POSITIVE,
@@ -223,7 +224,7 @@ def check(config: Any, files_here: bool = True) -> list[str]:
     if isinstance(data, DataConfig):
         problems += _split(data.split)
         problems += _target(data)
-        problems += _embargo(data)
+        problems += _of_time(data)
         if isinstance(mel := getattr(data, "mel", None), MelConfig):
             problems += _mel(mel)
         if isinstance(tokens := getattr(data, "tokens", None), TokensConfig):
@@ -278,12 +279,17 @@ def _target(data: DataConfig) -> Iterator[str]:
         )
 
 
-def _embargo(data: DataConfig) -> Iterator[str]:
+def _of_time(data: DataConfig) -> Iterator[str]:
     split = data.split
     if split.embargo and split.method is not SplitMethod.time:
         yield (
             f"data.split.embargo={split.embargo} with data.split.method={split.method.name}: no border in time to "
             "keep away from. Expected data.split.method=time, or an embargo of 0."
+        )
+    if split.until != 1 and split.method is not SplitMethod.time:
+        yield (
+            f"data.split.until={split.until} with data.split.method={split.method.name}: none of the examples are the "
+            "oldest. Expected data.split.method=time, or 1."
         )
     if isinstance(data, SP500Data) and (split.method is not SplitMethod.time or split.embargo < data.window):
         yield (

@@ -69,6 +69,8 @@ class SplitConfig:
     seed: int = 0
     # time only: moments before each border whose examples are left out, so that no window reaches across it
     embargo: int = 0
+    # time only: share of the examples that are split, the oldest; a walk forward takes more and more of them
+    until: float = 1.0
     # table source: the column that holds the group, the time or the name of the split
     column: str | None = None
 

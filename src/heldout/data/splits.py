@@ -207,7 +207,8 @@ def _deal_groups(sizes: np.ndarray, wanted: np.ndarray, order: np.ndarray) -> np
 def _by_time(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
     """The oldest are train, the newest test; examples of one moment stay on one side, the later one.
 
-    Those of the last moments before a border are left out, as many as the embargo says.
+    Those of the last moments before a border are left out, as many as the embargo says, and all from the end of `until`
+    on.
     """
     if raw.time is None:
         raise SplitImpossible(
@@ -215,13 +216,20 @@ def _by_time(raw: RawData, config: SplitConfig, rank: np.ndarray) -> np.ndarray:
             "that holds them."
         )
     ordered = np.sort(raw.time)
-    test_begins = ordered[min(round(len(raw) * (1 - config.test)), len(raw) - 1)]
-    validation_begins = ordered[round(len(raw) * (1 - config.test - config.validation))]
+    later = np.zeros(len(raw), dtype=bool)
+    if (end := round(len(raw) * config.until)) < len(raw):
+        later = raw.time >= ordered[end]
+        ordered = ordered[: len(raw) - int(later.sum())]
+        if not len(ordered):
+            raise SplitImpossible(f"split.until={config.until} leaves no example; expected a larger share.")
+    test_begins = ordered[min(round(len(ordered) * (1 - config.test)), len(ordered) - 1)]
+    validation_begins = ordered[round(len(ordered) * (1 - config.test - config.validation))]
     names = np.where(raw.time >= test_begins, "test", np.where(raw.time >= validation_begins, "validation", "train"))
     moments, moment = np.unique(raw.time, return_inverse=True)
     for begins in (validation_begins, test_begins):
         border = int(np.searchsorted(moments, begins))
         names[(moment >= border - config.embargo) & (moment < border)] = LEFT_OUT
+    names[later] = LEFT_OUT
     return names
 
 
