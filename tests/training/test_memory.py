@@ -6,6 +6,7 @@ import multiprocessing
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from heldout.config.model import MLPConfig
 from heldout.data import scratch
@@ -48,6 +49,8 @@ def measure(grown: multiprocessing.Queue[int]) -> None:
     grown.put(private_memory() - before)
 
 
+# a process of its own, which imports all anew and reads half a gigabyte
+@pytest.mark.slow
 def test_predictions_of_many_batches_take_the_memory_of_a_few() -> None:
     context = multiprocessing.get_context("spawn")
     grown = context.Queue()
