@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,12 @@ import pyarrow as pa
 
 from heldout.config.data import AudioData
 from heldout.data.columns import column_text
-from heldout.data.errors import FileUnreadable, PackageMissing, shown
+from heldout.data.errors import FileUnreadable, shown
 from heldout.data.mel import log_mel
+from heldout.data.sources._listing import files_below, first_of
 from heldout.data.sources._ts import stack
-from heldout.data.sources.audio import SUFFIXES, read_sound
+from heldout.data.sources.audio import SUFFIXES, read_sound, require_soundfile
 from heldout.predict.errors import DoesNotFit
-
-# of the files that cannot be read as many are named
-_NAMED = 8
 
 
 def recordings_in(folder: Path) -> list[Path]:
@@ -26,7 +23,7 @@ def recordings_in(folder: Path) -> list[Path]:
     Raises:
         FileUnreadable: there is none.
     """
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = files_below(folder, SUFFIXES)
     if not files:
         raise FileUnreadable(f"path={folder} holds no file that ends in {', '.join(SUFFIXES)}; expected recordings.")
     return files
@@ -56,8 +53,7 @@ def mel_inputs(path: Path, files: list[Path], data: AudioData) -> dict[str, np.n
         PackageMissing: soundfile is not installed.
         FileUnreadable: recordings cannot be used as they are; the message names them.
     """
-    if find_spec("soundfile") is None:
-        raise PackageMissing("recordings need soundfile; expected the extra `audio`: pip install 'heldout[audio]'.")
+    require_soundfile()
     features: list[np.ndarray] = []
     failed: list[str] = []
     for file in files:
@@ -67,10 +63,8 @@ def mel_inputs(path: Path, files: list[Path], data: AudioData) -> dict[str, np.n
             # without how prepare would be told to take it
             failed.append(str(error).partition(";")[0])
     if failed:
-        more = f"\n... ({len(failed)} in all)" if len(failed) > _NAMED else ""
         raise FileUnreadable(
-            f"path={path}: {len(failed)} of {len(files)} recordings cannot be used:\n"
-            + "\n".join(failed[:_NAMED])
-            + f"{more}\nMend or remove them; the model reads what its training read."
+            f"path={path}: {len(failed)} of {len(files)} recordings cannot be used:\n{first_of(failed)}\nMend or "
+            "remove them; the model reads what its training read."
         )
     return stack(path, features, [str(file) for file in files])

@@ -76,11 +76,9 @@ def read_each(
         keep(len(kept), value)
         kept.append(row)
     if failed and (config.unreadable is Unreadable.refuse or not kept):
-        more = f"\n... ({len(failed)} in all)" if len(failed) > _SHOWN else ""
         raise FileUnreadable(
-            f"{len(failed)} of {len(listing.files)} files of {config.path} cannot be used:\n"
-            + "\n".join(failed[:_SHOWN])
-            + f"{more}\nMend or remove them, or set data.unreadable=skip to leave them out."
+            f"{len(failed)} of {len(listing.files)} files of {config.path} cannot be used:\n{first_of(failed)}\nMend "
+            "or remove them, or set data.unreadable=skip to leave them out."
         )
     for message in failed:
         log.warning("left out: %s", message.strip())
@@ -90,9 +88,20 @@ def read_each(
 _SHOWN = 8
 
 
+def first_of(failed: list[str]) -> str:
+    """The first of the messages on single files, a line each, and how many there are if there are more."""
+    more = [f"... ({len(failed)} in all)"] if len(failed) > _SHOWN else []
+    return "\n".join(failed[:_SHOWN] + more)
+
+
+def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """All files at any depth whose names end so, sorted."""
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+
+
 def _from_folder(path: Path, config: FilesData, suffixes: tuple[str, ...]) -> Listing:
     given = config.split.method is SplitMethod.given
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+    files = files_below(path, suffixes)
     names = [file.relative_to(path) for file in files]
     depth = 2 if given else 1
     if loose := [name for name in names if len(name.parts) <= depth]:

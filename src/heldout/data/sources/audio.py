@@ -36,8 +36,7 @@ def load(config: DataConfig) -> RawData:
     """
     if not isinstance(config, AudioData):
         raise DataError("data.source=audio needs path; expected a data file that begins with 'audio'.")
-    if find_spec("soundfile") is None:
-        raise PackageMissing("recordings need soundfile; expected the extra `audio`: pip install 'heldout[audio]'.")
+    require_soundfile()
     listing = list_files(config, SUFFIXES)
     features: list[np.ndarray] = []
     clipped: list[bool] = []
@@ -59,6 +58,12 @@ def load(config: DataConfig) -> RawData:
         license="not stated",
         description=f"{len(features)} recordings of {Path(config.path).name}, as log-mel features.",
     )
+
+
+def require_soundfile() -> None:
+    """Raises PackageMissing, with the extra that brings it, where soundfile is not installed."""
+    if find_spec("soundfile") is None:
+        raise PackageMissing("recordings need soundfile; expected the extra `audio`: pip install 'heldout[audio]'.")
 
 
 def read_sound(file: Path, config: AudioData) -> np.ndarray:
